@@ -1,0 +1,52 @@
+/* Benchmarks: the same problems, budgets and search effort for every optimizer,
+ * and the ranking by time to target that comes out. */
+#ifndef RAVINE_BENCH_H
+#define RAVINE_BENCH_H
+
+#include "ravine/trial.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct rv_suite {
+    const char *name, *title;
+    /* JSON: {"problems": [{"workload", "label", "config": {partial configuration}, "target"}...],
+     *        "optimizers": [{"label", "optimizer", "optimizer_params", "schedule", ...,
+     *                        "grid": {"lr": [..]}, "problems": {"label": {overrides}}}...],
+     *        "seeds": [..]} */
+    const char *json;
+} rv_suite;
+
+RV_API const rv_suite *rv_suite_at(int i);
+RV_API const rv_suite *rv_suite_find(const char *name);
+
+typedef struct rv_bench_progress {
+    int trials, done;
+    double eta; /* seconds, NaN: unknown yet */
+    const char *problem, *optimizer; /* of the trial that ended last */
+} rv_bench_progress;
+
+typedef struct rv_bench_options {
+    const char *dir, *data;
+    int jobs;               /* trials side by side, one worker each */
+    const char *optimizers; /* "adamw,muon": keep only these labels; NULL: all */
+    const volatile int *stop;
+    void (*progress)(void *context, const rv_bench_progress *progress);
+    void (*note)(void *context, const char *line);
+    void *context;
+    int argc;
+    char *const *argv;
+} rv_bench_options;
+
+/* Plans all trials up front, runs what is missing, writes DIR/bench.json (suite,
+ * trials, scores).  RV_E_INTERRUPTED when stopped; running again goes on. */
+RV_API rv_status rv_bench_run(const char *suite_json, const rv_bench_options *options, rv_error *err);
+
+/* The ranking of DIR/bench.json as text for a terminal; caller frees with free(). */
+RV_API rv_status rv_bench_table(const char *dir, int width, bool colour, char **text, rv_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,78 @@
+/* Data: sources that write examples into the inputs of a network.
+ *
+ * A source is read-only once made and may be used by several threads at once.
+ * Readers accept the official layouts, plain or gzip, check every size before
+ * they allocate, and name file and offset in every error. */
+#ifndef RAVINE_DATA_H
+#define RAVINE_DATA_H
+
+#include "ravine/objective.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { RV_SOURCE_INPUTS = 4 };
+
+typedef struct rv_source rv_source;
+struct rv_source {
+    char description[256]; /* what was read or generated, for people */
+    int inputs;            /* number of network inputs it fills */
+    rv_dtype input_dtype[RV_SOURCE_INPUTS]; /* RV_F32: in the float type asked for; RV_I32 */
+    rv_shape input_shape[RV_SOURCE_INPUTS]; /* of one example */
+    int64_t examples[3];   /* per split; of windows of text: every start position */
+    bool draw;             /* training examples are drawn with replacement, not by epochs */
+    int classes;           /* of the labels */
+    /* Writes count examples: ids[i] in [0, examples[split]), or -1 for padding, which gets
+     * zeros and labels -1.  inputs[k]: memory of count * input_shape[k] elements, floats of
+     * type dtype.  Augmentation (training split) draws from augment at index ids-independent
+     * position first + i, so it depends on the place in the batch, not on the thread. */
+    void (*fill)(const rv_source *source, rv_split split, const int64_t *ids, int count,
+                 rv_random augment, uint64_t first, rv_dtype dtype, void *const *inputs);
+    void (*free)(rv_source *source);
+};
+
+RV_API void rv_source_free(rv_source *source); /* NULL is fine */
+
+/* All of mod-p modular arithmetic a op b = c over tokens [a, op, b, =]; inputs: tokens i32 [4],
+ * label i32 [] (the answer c).  p prime; fraction of the pairs in train, the rest in
+ * validation, split by seed.  operation: "division" (b != 0), "addition", "subtraction",
+ * "multiplication".  Tokens: 0..p-1 numbers, p the operation, p + 1 the equals sign. */
+RV_API rv_status rv_source_modular(rv_source **out, int p, const char *operation, double fraction,
+                                   uint64_t seed, rv_error *err);
+
+/* Windows of text over its own alphabet of bytes; inputs: tokens i32 [block], labels i32
+ * [block] (the next byte).  First 90 % of the bytes train, the rest validation, where the
+ * examples are the consecutive non-overlapping windows.  data: folder or NULL: then, or
+ * when tinyshakespeare/input.txt is absent below it, a procedural text of about the same
+ * size and alphabet (a seeded grammar, words by Zipf's law) takes its place. */
+RV_API rv_status rv_source_text(rv_source **out, const char *data, int block, rv_error *err);
+
+/* Images; inputs: pixels float [h, w, c], standardised per channel by the training set's
+ * mean and deviation, label i32 [].  The last `validation` training images are the
+ * validation split, the official test images the test split; limit > 0 keeps that many
+ * training images.  Without data: procedurally drawn digits of that size ("glyphs").
+ * augment: padding by 4, random crop, and (not for digits) horizontal flip. */
+typedef enum rv_image_set { RV_IMAGES_MNIST, RV_IMAGES_FASHION, RV_IMAGES_CIFAR10, RV_IMAGES_GLYPHS } rv_image_set;
+RV_API rv_status rv_source_images(rv_source **out, rv_image_set set, const char *data, int64_t limit,
+                                  int64_t validation, bool augment, rv_error *err);
+
+/* ---- the catalogue (`ravine data`) ------------------------------------ */
+
+typedef struct rv_data_file {
+    const char *path;   /* below the data folder, plain name; ".gz" beside it is accepted */
+    int64_t size;       /* bytes, plain; 0: any */
+} rv_data_file;
+typedef struct rv_data_set {
+    const char *name, *title, *licence, *upstream;
+    const rv_data_file *files;
+    int file_count;
+} rv_data_set;
+RV_API const rv_data_set *rv_data_set_at(int i);
+/* RV_OK: all files are there; otherwise the error names the first that is not. */
+RV_API rv_status rv_data_set_check(const rv_data_set *set, const char *data, rv_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,138 @@
+/* Optimizers behind a plain C ABI: make one from a name, hyperparameters and a
+ * list of tensors, then step raw pointers.  No graph and no trial is needed.
+ *
+ * Which tensor gets which method is a declared, ordered list of rules (name
+ * glob, role, rank); the first match wins and no match is an error.  All state
+ * is allocated by rv_optimizer_new; a step allocates nothing and gives the same
+ * bits for any number of workers.  An object may be used by one thread at a
+ * time; different objects are independent. */
+#ifndef RAVINE_OPTIM_H
+#define RAVINE_OPTIM_H
+
+#include "ravine/param.h"
+#include "ravine/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised when a struct or a meaning below changes. */
+#define RV_OPTIM_ABI 1
+RV_API int rv_optim_abi(void);
+
+typedef struct rv_optimizer rv_optimizer;
+
+typedef struct rv_optimizer_options {
+    const char *method; /* "adamw", "muon", ...; "adamw@1" asks for that version */
+    /* A JSON object or "lr=1e-3,beta2=0.95"; "adamw.lr=3e-4" addresses the method
+     * of another rule.  NULL: defaults. */
+    const char *params;
+    /* JSON list [{"name": GLOB, "role": ROLE|[ROLE..], "rank": N|[MIN,MAX], "method": NAME,
+     * "params": {..}}, ...]; absent keys match everything.  NULL: the method's own list. */
+    const char *rules;
+    rv_dtype dtype;     /* RV_F32 or RV_F64: of parameters, gradients and state */
+    rv_pool *pool;      /* borrowed; NULL: the calling thread */
+    uint64_t seed;      /* of methods that draw random numbers */
+} rv_optimizer_options;
+
+/* tensors [count]: name, role and shape (offset is used by the flat calls only);
+ * w [count]: their initial values, read here by methods that keep a copy.
+ * RV_E_UNKNOWN, RV_E_ARGUMENT, RV_E_RANGE, RV_E_MEMORY.  Caller frees. */
+RV_API rv_status rv_optimizer_new(rv_optimizer **out, const rv_optimizer_options *options,
+                                  const rv_tensor *tensors, int count, const void *const *w,
+                                  rv_error *err);
+/* The same for a flat vector: tensor i lies at w + layout->tensors[i].offset. */
+RV_API rv_status rv_optimizer_new_flat(rv_optimizer **out, const rv_optimizer_options *options,
+                                       const rv_layout *layout, const void *w, rv_error *err);
+RV_API void rv_optimizer_free(rv_optimizer *optimizer);
+
+/* One step: w [count] is updated in place from g [count].  RV_E_NUMERIC when a
+ * gradient or an update is not finite: names tensor and step; a non-finite value
+ * is never written to w. */
+RV_API rv_status rv_optimizer_step(rv_optimizer *optimizer, void *const *w, const void *const *g,
+                                   rv_error *err);
+RV_API rv_status rv_optimizer_step_flat(rv_optimizer *optimizer, void *w, const void *g, rv_error *err);
+
+/* Steps made so far. */
+RV_API int64_t rv_optimizer_steps(const rv_optimizer *optimizer);
+
+/* What schedules act on, before a step: every learning rate is multiplied by factor
+ * (1 at the start); any other hyperparameter is set by name ("beta1", "adamw.beta1"). */
+RV_API void rv_optimizer_set_lr_factor(rv_optimizer *optimizer, double factor);
+RV_API rv_status rv_optimizer_set(rv_optimizer *optimizer, const char *name, double value, rv_error *err);
+/* The value in force, learning rates with their factor. */
+RV_API rv_status rv_optimizer_get(const rv_optimizer *optimizer, const char *name, double *value,
+                                  rv_error *err);
+
+/* Weights to evaluate: w itself for most methods, the average for schedule-free
+ * ones.  A query that copies out; dst may not overlap w.  differs (may be NULL)
+ * tells whether they are other than w, so that statistics must be recomputed. */
+RV_API rv_status rv_optimizer_evaluation_weights(const rv_optimizer *optimizer, const void *const *w,
+                                                 void *const *dst, bool *differs);
+RV_API rv_status rv_optimizer_evaluation_weights_flat(const rv_optimizer *optimizer, const void *w,
+                                                      void *dst, bool *differs);
+
+/* The state as named arrays ("adamw.m.block0.weight", ...; "steps" and other
+ * scalars as arrays of rank 0), pointing into the optimizer: written by
+ * rv_safetensors_write, and restored from what rv_safetensors_read returns.
+ * Restoring checks name, shape and dtype of everything first and lists every
+ * mismatch (RV_E_MISMATCH); then nothing is changed. */
+RV_API int rv_optimizer_state(rv_optimizer *optimizer, rv_array *arrays, int capacity);
+RV_API rv_status rv_optimizer_restore(rv_optimizer *optimizer, const rv_array *arrays, int count,
+                                      rv_error *err);
+
+/* Bytes of state in all. */
+RV_API size_t rv_optimizer_bytes(const rv_optimizer *optimizer);
+
+/* The rule list as it was applied: row i of count rows, for printing before use. */
+typedef struct rv_optimizer_row {
+    const char *tensor, *role, *method;
+    rv_shape shape;
+    double lr, weight_decay; /* NaN where the method has none */
+    size_t bytes;            /* of state */
+} rv_optimizer_row;
+RV_API int rv_optimizer_rows(const rv_optimizer *optimizer, rv_optimizer_row *rows, int capacity);
+
+/* Resolved configuration as a JSON object (method, version, params, rules); caller frees with free(). */
+RV_API char *rv_optimizer_config(const rv_optimizer *optimizer);
+
+/* ---- the registry ---------------------------------------------------- */
+
+typedef struct rv_method_info {
+    const char *name;      /* "adamw" */
+    int version;           /* raised by every numerical change */
+    const char *title;     /* "Adam with decoupled weight decay" */
+    const char *equations; /* several lines of text */
+    const char *paper, *reference, *deviations;
+    const rv_param_table *params;
+    const char *state;     /* "m, v: like the tensor" */
+    double bytes_per_parameter; /* of float32 state, elementwise slots only; NaN: depends on shape */
+} rv_method_info;
+
+/* Method number i in order of registration, or NULL beyond the last. */
+RV_API const rv_method_info *rv_method_at(int i);
+RV_API const rv_method_info *rv_method_find(const char *name);
+
+/* ---- schedules ------------------------------------------------------- */
+
+/* A schedule is a pure function of (step, total): the factor on the learning rate. */
+typedef struct rv_schedule_info {
+    const char *name, *title, *equation, *reference;
+    const rv_param_table *params;
+    double (*factor)(const void *params, int64_t step, int64_t total); /* step 0-based */
+} rv_schedule_info;
+
+RV_API const rv_schedule_info *rv_schedule_at(int i);
+RV_API const rv_schedule_info *rv_schedule_find(const char *name);
+
+/* ---- gradients ------------------------------------------------------- */
+
+/* Scales g by min(1, max_norm / (norm + 1e-6)), norm over all tensors (as torch's
+ * clip_grad_norm_); summed in a fixed tree.  Returns the norm before. */
+RV_API double rv_clip_global_norm(void *g, const rv_layout *layout, rv_dtype dtype, double max_norm,
+                                  rv_pool *pool);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,16 @@
+/* Ravine: a laboratory for deep-learning optimizers.  Includes every public header. */
+#ifndef RAVINE_H
+#define RAVINE_H
+#include "ravine/bench.h"
+#include "ravine/core.h"
+#include "ravine/data.h"
+#include "ravine/graph.h"
+#include "ravine/nn.h"
+#include "ravine/objective.h"
+#include "ravine/optim.h"
+#include "ravine/param.h"
+#include "ravine/report.h"
+#include "ravine/tensor.h"
+#include "ravine/trial.h"
+#include "ravine/workload.h"
+#endif

@@ -1,0 +1,104 @@
+/* Shapes, element types, and the named layout of a flat parameter vector. */
+#ifndef RAVINE_TENSOR_H
+#define RAVINE_TENSOR_H
+
+#include "ravine/core.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum rv_dtype { RV_F32, RV_F64, RV_BF16, RV_I32, RV_U8 } rv_dtype;
+
+RV_API size_t rv_dtype_size(rv_dtype dtype);       /* bytes of one element */
+RV_API const char *rv_dtype_name(rv_dtype dtype);  /* "f32", "f64", "bf16", "i32", "u8" */
+
+enum { RV_MAX_RANK = 5, RV_NAME_SIZE = 64 };
+
+/* Row-major; rank 0 is a scalar of one element; an extent may be 0. */
+typedef struct rv_shape {
+    int rank;
+    int64_t dim[RV_MAX_RANK];
+} rv_shape;
+
+#define RV_SHAPE(...)                                                          \
+    ((rv_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+
+RV_API int64_t rv_shape_size(const rv_shape *shape); /* number of elements */
+RV_API bool rv_shape_equal(const rv_shape *a, const rv_shape *b);
+/* Writes "[2, 3]"; returns text. */
+RV_API const char *rv_shape_text(const rv_shape *shape, char *text, size_t size);
+
+/* What a parameter tensor does in its network; rules for optimizers match on it. */
+#define RV_ROLE_MAP(X)                                                        \
+    X(RV_ROLE_HIDDEN, "hidden")       /* matrix between hidden layers, [out, in] */ \
+    X(RV_ROLE_EMBEDDING, "embedding") /* table, [tokens, width] */            \
+    X(RV_ROLE_INPUT, "input")         /* first matrix of a network without embedding */ \
+    X(RV_ROLE_HEAD, "head")           /* last matrix, to the outputs */       \
+    X(RV_ROLE_CONV, "conv")           /* kernel, [out, in, kh, kw] */         \
+    X(RV_ROLE_FIRST_CONV, "first_conv") /* kernel that reads the image */     \
+    X(RV_ROLE_NORM, "norm")           /* gain or shift of a normalisation */  \
+    X(RV_ROLE_BIAS, "bias")                                                   \
+    X(RV_ROLE_POINT, "point")         /* a point of an analytic function */
+
+typedef enum rv_role {
+#define X(code, name) code,
+    RV_ROLE_MAP(X)
+#undef X
+    RV_ROLE_COUNT
+} rv_role;
+
+RV_API const char *rv_role_name(rv_role role);
+
+typedef struct rv_tensor {
+    char name[RV_NAME_SIZE]; /* "block0.attention.qkv.weight" */
+    rv_role role;
+    rv_shape shape;
+    int64_t offset; /* of its first element in the flat vector */
+} rv_tensor;
+
+/* The tensors of a flat vector in ascending offset.  Every tensor starts on a
+ * 64-byte boundary; the gaps belong to no tensor and stay zero. */
+typedef struct rv_layout {
+    int count;
+    rv_tensor *tensors;
+    int64_t size; /* elements of the flat vector, gaps included */
+} rv_layout;
+
+/* Number of elements that belong to tensors. */
+RV_API int64_t rv_layout_parameters(const rv_layout *layout);
+/* Index of the tensor called name, or -1. */
+RV_API int rv_layout_find(const rv_layout *layout, const char *name);
+
+/* ---- files of named arrays ------------------------------------------- */
+
+/* One array in memory, for reading and writing files; data is borrowed. */
+typedef struct rv_array {
+    char name[RV_NAME_SIZE * 2];
+    rv_dtype dtype;
+    rv_shape shape;
+    void *data;
+} rv_array;
+
+/* An owned set of arrays read from a file. */
+typedef struct rv_array_set {
+    int count;
+    rv_array *arrays;
+    char *metadata; /* JSON object of strings, or NULL */
+} rv_array_set;
+
+/* safetensors: 8-byte little-endian header length, JSON header, raw data.
+ * Written through a temporary file, fsync and rename.  metadata: a JSON object
+ * of strings or NULL.  Reading checks every size before it allocates. */
+RV_API rv_status rv_safetensors_write(const char *path, const rv_array *arrays, int count,
+                                      const char *metadata, rv_error *err);
+RV_API rv_status rv_safetensors_read(const char *path, rv_array_set *out, rv_error *err);
+/* NumPy's npz: a stored (uncompressed) zip of npy files; bf16 is widened to f32. */
+RV_API rv_status rv_npz_write(const char *path, const rv_array *arrays, int count, rv_error *err);
+RV_API rv_status rv_npz_read(const char *path, rv_array_set *out, rv_error *err);
+RV_API void rv_array_set_release(rv_array_set *set);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

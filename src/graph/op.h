@@ -1,0 +1,86 @@
+/* The row that describes an operation, and what its kernels see.
+ *
+ * One file per family (op_linear.c, op_norm.c, ...) holds the rows: name, shape
+ * rule, cost and the float64 reference kernels; the float32 kernels stand in
+ * op_*_cpu.c beside it and are glue over src/tensor/kernels/cpu.  Kernels are
+ * single-threaded, allocate nothing and depend on their call only. */
+#ifndef RV_GRAPH_OP_H
+#define RV_GRAPH_OP_H
+
+#include "ravine/graph.h"
+
+enum { RV_OP_INPUTS = 5 };
+
+typedef struct rv_node rv_node;
+typedef struct rv_call rv_call;
+
+/* What the kernels of one backend offer for one operation. */
+typedef struct rv_kernels {
+    rv_status (*forward)(const rv_call *call, rv_error *err);
+    rv_status (*backward)(const rv_call *call, rv_error *err); /* NULL: not differentiable */
+    size_t (*saved)(const rv_node *node);   /* bytes kept from forward to backward; NULL: 0 */
+    size_t (*scratch)(const rv_node *node); /* bytes needed during either; NULL: 0 */
+    size_t (*packed)(const rv_node *node);  /* bytes of prepared weights; NULL: 0 */
+    rv_status (*pack)(const rv_node *node, const void *weight, void *packed, rv_error *err);
+    /* State built once per plan (library descriptors), immutable afterwards; NULL: none. */
+    rv_status (*prepare)(const rv_node *node, void **prepared, rv_error *err);
+    void (*unprepare)(void *prepared);
+    unsigned reads;   /* RV_READS_*: what backward looks at */
+    bool in_place;    /* forward may write its first input's memory */
+} rv_kernels;
+
+/* Bit i: forward input i; RV_READS_OUTPUT: the forward result. */
+#define RV_READS_INPUT(i) (1u << (i))
+#define RV_READS_OUTPUT (1u << 31)
+
+typedef struct rv_cost {
+    double flops; /* forward, a multiply-add counted as two */
+    double bytes; /* forward, of inputs and output */
+} rv_cost;
+
+typedef struct rv_op {
+    const char *name;
+    int min_inputs, max_inputs;
+    /* Checks node->in_shape against the attributes, sets node->shape (and dtype). */
+    rv_status (*infer)(rv_node *node, rv_error *err);
+    rv_cost (*cost)(const rv_node *node);
+    int64_t (*buffer)(const rv_node *node); /* elements of running statistics; NULL: 0 */
+    const rv_kernels *kernels[RV_BACKEND_COUNT];
+} rv_op;
+
+struct rv_node {
+    const rv_op *op;
+    char name[RV_NAME_SIZE]; /* path of the graph at its creation: "block0.attention" */
+    int n_in;
+    rv_value in[RV_OP_INPUTS]; /* RV_NONE: absent */
+    rv_shape in_shape[RV_OP_INPUTS];
+    rv_dtype in_dtype[RV_OP_INPUTS];
+    rv_value out;
+    rv_shape shape;
+    rv_dtype dtype;      /* of the result: RV_F32 stands for the backend's float */
+    const void *attr;    /* the operation's own attributes, owned by the graph */
+    bool bf16;           /* set by the planner: products in bf16 */
+};
+
+/* One execution of a node.  Pointers to float data are double for ref, float for cpu. */
+struct rv_call {
+    const rv_node *node;
+    const void *in[RV_OP_INPUTS]; /* NULL: absent */
+    void *out;
+    void *saved, *scratch;
+    const void *packed, *prepared;
+    void *statistics;       /* running statistics of this node */
+    rv_shard shard;
+    uint64_t node_index;    /* number of the node in its graph: part of dropout's key */
+    /* backward only */
+    const void *gout;
+    void *gin[RV_OP_INPUTS]; /* NULL: not wanted */
+    bool add[RV_OP_INPUTS];  /* add to gin[i] instead of overwriting it */
+};
+
+/* X(op): every operation, in the order of the documentation. */
+#define OP(name) extern const rv_op rv_op_##name;
+#include "ops.def"
+#undef OP
+
+#endif
