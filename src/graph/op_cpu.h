@@ -1,0 +1,11 @@
+/* The float32 kernels of every operation; forward NULL: the backend lacks it. */
+#ifndef RV_GRAPH_OP_CPU_H
+#define RV_GRAPH_OP_CPU_H
+
+#include "graph/op.h"
+
+#define OP(name) extern const rv_kernels rv_##name##_cpu;
+#include "ops.def"
+#undef OP
+
+#endif
