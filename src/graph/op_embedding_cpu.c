@@ -1,0 +1,3 @@
+#include "graph/op_cpu.h"
+
+const rv_kernels rv_embedding_cpu = {0};
