@@ -24,7 +24,8 @@ static inline rv_status RV_PRINTF(5, 6)
 }
 
 /* Operand i must be float of the given rank (0: any rank of at least 1). */
-static inline rv_status rv_operand_float(const rv_node *node, int i, const char *operand, int rank, rv_error *err)
+static inline rv_status rv_operand_float(const rv_node *node, int i, const char *operand, int rank,
+                                         rv_error *err)
 {
     if (node->in_dtype[i] != RV_F32)
         return rv_fail(err, RV_E_SHAPE, "%s '%s': operand %s: expected f32, found %s", node->op->name,
