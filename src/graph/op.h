@@ -21,7 +21,8 @@ typedef struct rv_kernels {
     size_t (*saved)(const rv_node *node);   /* bytes kept from forward to backward; NULL: 0 */
     size_t (*scratch)(const rv_node *node); /* bytes needed during either; NULL: 0 */
     size_t (*packed)(const rv_node *node);  /* bytes of prepared weights; NULL: 0 */
-    rv_status (*pack)(const rv_node *node, const void *weight, void *packed, rv_error *err);
+    rv_status (*pack)(const rv_node *node, const void *prepared, const void *weight, void *packed,
+                      rv_error *err);
     /* State built once per plan (library descriptors), immutable afterwards; NULL: none. */
     rv_status (*prepare)(const rv_node *node, void **prepared, rv_error *err);
     void (*unprepare)(void *prepared);
