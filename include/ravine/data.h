@@ -62,6 +62,7 @@ RV_API rv_status rv_source_images(rv_source **out, rv_image_set set, const char 
 typedef struct rv_data_file {
     const char *path;   /* below the data folder, plain name; ".gz" beside it is accepted */
     int64_t size;       /* bytes, plain; 0: any */
+    bool optional;      /* read where it is present */
 } rv_data_file;
 typedef struct rv_data_set {
     const char *name, *title, *licence, *upstream;

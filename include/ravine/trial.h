@@ -86,8 +86,8 @@ typedef struct rv_trial_options {
 } rv_trial_options;
 
 /* Resolves a partial configuration (JSON text: workload, workload_params, optimizer,
- * optimizer_params, schedule, schedule_params, train) against the workload's recipe
- * and all defaults.  overrides [count] are "name=value" in order: a bare name is
+ * optimizer_params, optimizer_rules (a list as rv_optimizer_options.rules has it; absent: the
+ * method's own), schedule, schedule_params, train) against the workload's recipe and all defaults.  overrides [count] are "name=value" in order: a bare name is
  * looked up in optimizer_params, schedule_params, train, workload_params; a dotted
  * one ("train.steps", "optimizer.lr") goes where it says.  Returns JSON that is
  * complete and canonical; caller frees with free(). */

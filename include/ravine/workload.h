@@ -31,7 +31,7 @@ typedef struct rv_workload {
     const char *metric;      /* of the validation split; decides and ranks */
     bool maximize;
     /* The published recipe: a JSON object as a run's config.json has it, with any of
-     * optimizer, optimizer_params, schedule, schedule_params, train. */
+     * optimizer, optimizer_params, optimizer_rules, schedule, schedule_params, train. */
     const char *recipe;
 } rv_workload;
 

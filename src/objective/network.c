@@ -1,0 +1,430 @@
+/* The network objective: fills shards from the source, runs them on the pool and adds
+ * their gradients; what a shard computes depends on its number, never on its worker. */
+#include "objective/network.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "objective/metric.h"
+#include "objective/reduce.h"
+#include "objective/sampler.h"
+
+enum { RECOMPUTE_BATCHES = 16, MAX_SHARDS = 64 };
+static const double STATISTICS_MOMENTUM = 0.1; /* of the running statistics, as torch's default */
+
+/* What one shard leaves behind. */
+typedef struct shard_result {
+    double loss[2]; /* sum, weight */
+    double correct, counted;
+    rv_status status;
+    rv_error error;
+} shard_result;
+
+/* A plan for one number of rows, with a runner for every worker. */
+typedef struct model {
+    rv_graph *graph;
+    rv_plan *plan;
+    rv_runner **runners; /* [workers] */
+    int64_t rows;        /* examples of a shard */
+} model;
+
+typedef struct network_objective {
+    rv_objective base;
+    rv_source *source;
+    rv_pool *pool;
+    int workers, shards;
+    int64_t evaluation_limit;
+    bool classify;          /* the last input holds labels of the output "logits" */
+    model train, evaluation;
+    rv_sampler sampler;
+    int64_t *ids;           /* [shards * rows], -1 beyond the batch */
+    rv_arena gradients;     /* [shards][layout size] */
+    void *gradient[MAX_SHARDS];
+    char *statistics;       /* [shards][state size] of the batch just run */
+    shard_result *results;  /* [max(shards, evaluation shards)] */
+} network_objective;
+
+/* One pass over shards, as the tasks of the pool see it. */
+typedef struct pass {
+    network_objective *o;
+    const void *w;
+    rv_batch batch;
+    rv_split split;
+    int64_t examples; /* of the evaluated split */
+    bool backward;
+} pass;
+
+/* ---- construction ------------------------------------------------------ */
+
+static rv_status build_model(model *m, const rv_network *network, int64_t rows, int workers,
+                             rv_plan_options options, rv_error *err)
+{
+    m->rows = rows;
+    m->graph = rv_graph_new();
+    m->runners = calloc((size_t)workers, sizeof *m->runners);
+    if (!m->graph || !m->runners)
+        return rv_fail(err, RV_E_MEMORY, "%s: no memory for its graph", network->name);
+    rv_value inputs[RV_SOURCE_INPUTS];
+    const rv_source *source = network->source;
+    for (int i = 0; i < source->inputs; i++) {
+        rv_shape shape = {.rank = source->input_shape[i].rank + 1, .dim = {rows}};
+        for (int k = 1; k < shape.rank; k++)
+            shape.dim[k] = source->input_shape[i].dim[k - 1];
+        inputs[i] = rv_graph_input(m->graph, i + 1 < source->inputs ? "input" : "label",
+                                   source->input_dtype[i], shape);
+    }
+    network->build(m->graph, inputs, network->params);
+    RV_TRY(rv_graph_status(m->graph, err));
+    RV_TRY(rv_plan_new(&m->plan, m->graph, options, err));
+    for (int i = 0; i < workers; i++)
+        RV_TRY(rv_runner_new(&m->runners[i], m->plan, err));
+    return RV_OK;
+}
+
+static void release_model(model *m, int workers)
+{
+    for (int i = 0; m->runners && i < workers; i++)
+        rv_runner_free(m->runners[i]);
+    free(m->runners);
+    rv_plan_free(m->plan);
+    rv_graph_free(m->graph);
+}
+
+static void network_free(rv_objective *objective)
+{
+    network_objective *o = (network_objective *)objective;
+    release_model(&o->train, o->workers);
+    release_model(&o->evaluation, o->workers);
+    rv_sampler_release(&o->sampler);
+    rv_arena_release(&o->gradients);
+    rv_source_free(o->source);
+    free(o->ids);
+    free(o->statistics);
+    free(o->results);
+    free(o->base.state);
+    free(o);
+}
+
+static int64_t limited(const network_objective *o, rv_split split)
+{
+    int64_t n = o->source->examples[split];
+    return o->evaluation_limit > 0 && o->evaluation_limit < n ? o->evaluation_limit : n;
+}
+
+/* The number of evaluation shards of the largest split. */
+static int64_t evaluation_shards(const network_objective *o)
+{
+    int64_t most = 1;
+    for (int split = 0; split < 3; split++) {
+        int64_t shards = (limited(o, (rv_split)split) + o->evaluation.rows - 1) / o->evaluation.rows;
+        most = shards > most ? shards : most;
+    }
+    return most;
+}
+
+static rv_status allocate(network_objective *o, rv_error *err)
+{
+    size_t element = rv_dtype_size(o->base.dtype), shards = (size_t)o->shards;
+    size_t vector = rv_arena_align((size_t)o->base.layout->size * element);
+    RV_TRY(rv_arena_init(&o->gradients, shards * vector, err));
+    for (size_t s = 0; s < shards; s++)
+        o->gradient[s] = (char *)o->gradients.base + s * vector;
+    int64_t evaluations = evaluation_shards(o);
+    size_t results = evaluations > o->shards ? (size_t)evaluations : shards;
+    o->results = calloc(results, sizeof *o->results);
+    o->ids = malloc(shards * (size_t)o->train.rows * sizeof *o->ids);
+    o->base.state_size = rv_plan_buffer_size(o->train.plan);
+    if (o->base.state_size > 0) {
+        o->base.state = calloc((size_t)o->base.state_size, element);
+        o->statistics = calloc(shards * (size_t)o->base.state_size, element);
+    }
+    if (!o->results || !o->ids || (o->base.state_size > 0 && (!o->base.state || !o->statistics)))
+        return rv_fail(err, RV_E_MEMORY, "%s: no memory for its batches", o->base.name);
+    for (size_t i = 0; i < shards * (size_t)o->train.rows; i++)
+        o->ids[i] = -1;
+    return RV_OK;
+}
+
+static rv_status construct(network_objective *o, const rv_network *network, const rv_workload_env *env,
+                           rv_error *err)
+{
+    int64_t batch = env->batch > 0 ? env->batch : network->batch;
+    while (o->shards > 1 && o->shards > batch)
+        o->shards /= 2;
+    int64_t rows = (batch + o->shards - 1) / o->shards;
+    rv_plan_options options = {.backend = env->backend, .gradient = true, .bf16 = env->bf16};
+    RV_TRY(build_model(&o->train, network, rows, o->workers, options, err));
+    options.gradient = false;
+    RV_TRY(build_model(&o->evaluation, network, network->evaluation_rows, o->workers, options, err));
+    RV_TRY(rv_sampler_init(&o->sampler, network->source->examples[RV_SPLIT_TRAIN], batch,
+                           network->source->draw, network->drop_last, err));
+    o->classify = rv_runner_output(o->train.runners[0], "logits") != NULL && network->source->classes > 0;
+    o->evaluation_limit = network->evaluation_limit;
+    o->base.layout = rv_plan_layout(o->train.plan);
+    o->base.dtype = rv_backend_dtype(env->backend);
+    o->base.examples = batch;
+    o->base.epoch = network->source->draw ? 0 : network->source->examples[RV_SPLIT_TRAIN];
+    o->base.flops = (double)o->shards * rv_plan_flops(o->train.plan, true);
+    return allocate(o, err);
+}
+
+/* ---- running shards ---------------------------------------------------- */
+
+static void fill(const network_objective *o, rv_runner *runner, rv_split split, const int64_t *ids,
+                 int64_t rows, rv_random augment, uint64_t first)
+{
+    void *inputs[RV_SOURCE_INPUTS];
+    for (int i = 0; i < o->source->inputs; i++)
+        inputs[i] = rv_runner_input(runner, i);
+    o->source->fill(o->source, split, ids, (int)rows, augment, first, o->base.dtype, inputs);
+}
+
+static void *shard_statistics(const network_objective *o, int shard)
+{
+    size_t bytes = (size_t)o->base.state_size * rv_dtype_size(o->base.dtype);
+    return o->statistics ? o->statistics + (size_t)shard * bytes : NULL;
+}
+
+static void train_task(void *context, int task, int worker)
+{
+    const pass *p = context;
+    network_objective *o = p->o;
+    shard_result *result = &o->results[task];
+    rv_runner *runner = o->train.runners[worker];
+    int64_t rows = o->train.rows;
+    rv_random augment = {p->batch.seed, RV_RANDOM_AUGMENT, p->batch.step};
+    uint64_t first = (uint64_t)p->batch.part * (uint64_t)o->base.examples + (uint64_t)(task * rows);
+    fill(o, runner, RV_SPLIT_TRAIN, o->ids + task * rows, rows, augment, first);
+    rv_shard shard = {.seed = p->batch.seed, .step = p->batch.step,
+                      .shard = p->batch.part * o->shards + task, .training = true};
+    result->status = rv_runner_forward(runner, p->w, shard_statistics(o, task), shard, result->loss,
+                                       &result->error);
+    if (result->status == RV_OK && p->backward)
+        result->status = rv_runner_backward(runner, p->w, o->gradient[task], &result->error);
+}
+
+/* Counts the rows whose largest logit stands at the label. */
+#define COUNT_CORRECT(name, real)                                                          \
+    static void name(const real *logits, const int32_t *labels, int64_t rows, int classes, \
+                     shard_result *result)                                                 \
+    {                                                                                      \
+        for (int64_t r = 0; r < rows; r++) {                                               \
+            if (labels[r] < 0)                                                             \
+                continue;                                                                  \
+            const real *row = logits + r * classes;                                        \
+            int best = 0;                                                                  \
+            for (int c = 1; c < classes; c++)                                              \
+                best = row[c] > row[best] ? c : best;                                      \
+            result->counted += 1;                                                          \
+            result->correct += best == labels[r];                                          \
+        }                                                                                  \
+    }
+
+COUNT_CORRECT(count_correct_f32, float)
+COUNT_CORRECT(count_correct_f64, double)
+
+static void count_correct(const network_objective *o, rv_runner *runner, shard_result *result)
+{
+    int last = o->source->inputs - 1;
+    const void *logits = rv_runner_output(runner, "logits");
+    const int32_t *labels = rv_runner_input(runner, last);
+    int64_t rows = o->evaluation.rows * rv_shape_size(&o->source->input_shape[last]);
+    if (o->base.dtype == RV_F64)
+        count_correct_f64(logits, labels, rows, o->source->classes, result);
+    else
+        count_correct_f32(logits, labels, rows, o->source->classes, result);
+}
+
+static void evaluate_task(void *context, int task, int worker)
+{
+    const pass *p = context;
+    network_objective *o = p->o;
+    shard_result *result = &o->results[task];
+    rv_runner *runner = o->evaluation.runners[worker];
+    int64_t rows = o->evaluation.rows, all = o->source->examples[p->split];
+    *result = (shard_result){.status = RV_OK};
+    for (int64_t done = 0; done < rows;) {
+        /* a limited split is evaluated at evenly spaced examples */
+        int64_t ids[256], n = rows - done < 256 ? rows - done : 256;
+        for (int64_t i = 0; i < n; i++) {
+            int64_t k = task * rows + done + i;
+            ids[i] = k < p->examples ? (int64_t)((double)k * (double)all / (double)p->examples) : -1;
+        }
+        void *inputs[RV_SOURCE_INPUTS];
+        for (int i = 0; i < o->source->inputs; i++) {
+            size_t element = o->source->input_dtype[i] == RV_I32 ? sizeof(int32_t)
+                                                                  : rv_dtype_size(o->base.dtype);
+            size_t stride = (size_t)rv_shape_size(&o->source->input_shape[i]) * element;
+            inputs[i] = (char *)rv_runner_input(runner, i) + (size_t)done * stride;
+        }
+        o->source->fill(o->source, p->split, ids, (int)n, (rv_random){0, RV_RANDOM_AUGMENT, 0}, 0,
+                        o->base.dtype, inputs);
+        done += n;
+    }
+    rv_shard shard = {.shard = task, .training = false};
+    result->status = rv_runner_forward(runner, p->w, o->base.state, shard, result->loss, &result->error);
+    if (result->status == RV_OK && o->classify)
+        count_correct(o, runner, result);
+}
+
+/* The first failure in order of the shards. */
+static rv_status first_failure(const network_objective *o, int64_t count, rv_error *err)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (o->results[i].status != RV_OK) {
+            if (err)
+                *err = o->results[i].error;
+            return rv_fail_prefix(err, o->results[i].status, "%s", o->base.name);
+        }
+    return RV_OK;
+}
+
+/* ---- the objective's methods ------------------------------------------- */
+
+static rv_status network_init(rv_objective *objective, uint64_t seed, void *w, rv_error *err)
+{
+    (void)err;
+    network_objective *o = (network_objective *)objective;
+    rv_plan_init(o->train.plan, seed, w, o->base.state);
+    return RV_OK;
+}
+
+static double state_at(const network_objective *o, const void *vector, int64_t i)
+{
+    return o->base.dtype == RV_F64 ? ((const double *)vector)[i] : (double)((const float *)vector)[i];
+}
+
+/* state += momentum * (mean of the shards' statistics - state), in order of the shards. */
+static void blend_statistics(network_objective *o, double momentum)
+{
+    for (int64_t i = 0; i < o->base.state_size; i++) {
+        double sum = 0, used = 0;
+        for (int s = 0; s < o->shards; s++)
+            if (o->results[s].loss[1] > 0) {
+                sum += state_at(o, shard_statistics(o, s), i);
+                used += 1;
+            }
+        if (used == 0)
+            continue;
+        double old = state_at(o, o->base.state, i), now = old + momentum * (sum / used - old);
+        if (o->base.dtype == RV_F64)
+            ((double *)o->base.state)[i] = now;
+        else
+            ((float *)o->base.state)[i] = (float)now;
+    }
+}
+
+static rv_status name_nonfinite(const network_objective *o, const void *g, rv_error *err)
+{
+    const rv_layout *layout = o->base.layout;
+    for (int t = 0; t < layout->count; t++) {
+        int64_t size = rv_shape_size(&layout->tensors[t].shape), offset = layout->tensors[t].offset;
+        for (int64_t i = 0; i < size; i++)
+            if (!isfinite(state_at(o, g, offset + i)))
+                return rv_fail(err, RV_E_NUMERIC, "%s: gradient of %s[%lld] is not finite", o->base.name,
+                               layout->tensors[t].name, (long long)i);
+    }
+    return rv_fail(err, RV_E_NUMERIC, "%s: the gradient is not finite", o->base.name);
+}
+
+/* Runs the shards of a batch forward, and backward if asked; loss = their (sum, weight). */
+static rv_status run_batch(network_objective *o, const void *w, rv_batch batch, bool backward,
+                           double loss[2], rv_error *err)
+{
+    rv_sampler_batch(&o->sampler, batch, o->ids);
+    pass p = {.o = o, .w = w, .batch = batch, .backward = backward};
+    rv_pool_run(o->pool, o->shards, train_task, &p);
+    RV_TRY(first_failure(o, o->shards, err));
+    loss[0] = loss[1] = 0;
+    for (int s = 0; s < o->shards; s++) {
+        loss[0] += o->results[s].loss[0];
+        loss[1] += o->results[s].loss[1];
+    }
+    return RV_OK;
+}
+
+static rv_status network_value_grad(rv_objective *objective, const void *w, rv_batch batch, void *g,
+                                    double *loss, rv_error *err)
+{
+    network_objective *o = (network_objective *)objective;
+    double total[2];
+    RV_TRY(rv_plan_pack(o->train.plan, w, o->pool, err));
+    RV_TRY(run_batch(o, w, batch, true, total, err));
+    if (!(total[1] > 0))
+        return rv_fail(err, RV_E_RANGE, "%s: step %llu: the batch has no example with a label", o->base.name,
+                       (unsigned long long)batch.step);
+    *loss = total[0] / total[1];
+    bool finite = rv_reduce_shards(o->gradient, o->shards, o->base.layout->size, o->base.dtype,
+                                   1 / total[1], g, o->pool);
+    if (!finite)
+        return name_nonfinite(o, g, err);
+    blend_statistics(o, STATISTICS_MOMENTUM);
+    return RV_OK;
+}
+
+static rv_status network_evaluate(rv_objective *objective, const void *w, rv_split split,
+                                  rv_metrics *metrics, rv_error *err)
+{
+    network_objective *o = (network_objective *)objective;
+    pass p = {.o = o, .w = w, .split = split, .examples = limited(o, split)};
+    if (p.examples == 0)
+        return rv_fail(err, RV_E_UNSUPPORTED, "%s has no %s split", o->base.name, rv_split_name(split));
+    RV_TRY(rv_plan_pack(o->evaluation.plan, w, o->pool, err));
+    int64_t shards = (p.examples + o->evaluation.rows - 1) / o->evaluation.rows;
+    rv_pool_run(o->pool, (int)shards, evaluate_task, &p);
+    RV_TRY(first_failure(o, shards, err));
+    double loss[2] = {0, 0}, correct = 0, counted = 0;
+    for (int64_t s = 0; s < shards; s++) {
+        loss[0] += o->results[s].loss[0];
+        loss[1] += o->results[s].loss[1];
+        correct += o->results[s].correct;
+        counted += o->results[s].counted;
+    }
+    rv_metrics_put(metrics, "loss", loss[0] / loss[1]);
+    if (o->classify)
+        rv_metrics_put(metrics, "accuracy", correct / counted);
+    return RV_OK;
+}
+
+static rv_status network_recompute(rv_objective *objective, const void *w, rv_error *err)
+{
+    network_objective *o = (network_objective *)objective;
+    RV_TRY(rv_plan_pack(o->train.plan, w, o->pool, err));
+    for (int k = 0; k < RECOMPUTE_BATCHES; k++) {
+        double loss[2];
+        RV_TRY(run_batch(o, w, (rv_batch){.seed = 0, .step = (uint64_t)k, .parts = 1}, false, loss, err));
+        blend_statistics(o, 1.0 / (k + 1)); /* the mean over the batches so far */
+    }
+    return RV_OK;
+}
+
+static const rv_objective_methods methods = {network_init, network_value_grad, network_evaluate,
+                                             network_recompute, network_free};
+
+rv_status rv_network_new(rv_objective **out, const rv_network *network, const rv_workload_env *env,
+                         rv_error *err)
+{
+    assert(network->shards >= 1 && network->shards <= MAX_SHARDS);
+    network_objective *o = calloc(1, sizeof *o);
+    if (!o) {
+        rv_source_free(network->source);
+        return rv_fail(err, RV_E_MEMORY, "%s: no memory", network->name);
+    }
+    o->base = (rv_objective){.methods = &methods, .name = network->name};
+    o->source = network->source;
+    o->pool = env->pool;
+    o->workers = rv_pool_workers(env->pool);
+    o->shards = network->shards;
+    rv_status status = construct(o, network, env, err);
+    if (status != RV_OK) {
+        network_free(&o->base);
+        return rv_fail_prefix(err, status, "%s", network->name);
+    }
+    if (env->note)
+        env->note(env->note_context, o->source->description);
+    *out = &o->base;
+    return RV_OK;
+}
