@@ -1,0 +1,3 @@
+foreach(module modular text)
+  ravine_test(unit_${module} ${CMAKE_CURRENT_LIST_DIR}/${module}.c unit)
+endforeach()
