@@ -1,0 +1,424 @@
+/* oneDNN convolutions: images stay channels-last, kernels take the layouts oneDNN
+ * likes best; kernel gradients come back to [out, in / groups, kh, kw].
+ *
+ * oneDNN's execute allocates a few small objects of its own; nothing else does. */
+#include "tensor/kernels/cpu/conv.h"
+
+#include <oneapi/dnnl/dnnl.h>
+#include <omp.h>
+#include <stdlib.h>
+
+#include "core/arena.h"
+
+/* One step: a primitive, and where its operands lie. */
+typedef struct step {
+    dnnl_primitive_t primitive;
+    dnnl_memory_desc_t scratch;
+} step;
+
+struct rv_conv {
+    rv_conv_shape shape;
+    bool bf16; /* asked for and possible */
+    dnnl_engine_t engine;
+    dnnl_memory_desc_t x, y;           /* operands of the products: f32 or bf16, nhwc */
+    dnnl_memory_desc_t x32, y32;       /* what callers hold */
+    dnnl_memory_desc_t kernel, bias;   /* what callers hold */
+    dnnl_memory_desc_t forward_kernel, data_kernel, gradient_kernel;
+    step forward, data, weights;
+    step pack_forward, pack_data;      /* kernel -> library layouts */
+    step unpack, unpack_add;           /* gradient_kernel -> kernel */
+    step round_x, round_y;             /* f32 -> bf16 */
+};
+
+typedef struct operand {
+    int role;
+    const dnnl_memory_desc_t *desc;
+    const void *data;
+} operand;
+
+enum { MAX_OPERANDS = 6 };
+
+static rv_status check(dnnl_status_t status, const char *what, rv_error *err)
+{
+    if (status == dnnl_success)
+        return RV_OK;
+    return rv_fail(err, status == dnnl_out_of_memory ? RV_E_MEMORY : RV_E_UNSUPPORTED,
+                   "convolution: %s: oneDNN status %d", what, (int)status);
+}
+
+/* ---- execution -------------------------------------------------------- */
+
+static rv_status execute(const rv_conv *conv, const step *s, const operand *operands, int count,
+                         void *scratch, rv_error *err)
+{
+    dnnl_exec_arg_t args[MAX_OPERANDS];
+    dnnl_stream_t stream = NULL;
+    int made = 0;
+    dnnl_status_t status = dnnl_stream_create(&stream, conv->engine, dnnl_stream_default_flags);
+    for (; status == dnnl_success && made < count; made++) {
+        status = dnnl_memory_create(&args[made].memory, operands[made].desc, conv->engine,
+                                    (void *)(uintptr_t)operands[made].data);
+        args[made].arg = operands[made].role;
+        if (status != dnnl_success)
+            break;
+    }
+    if (status == dnnl_success && dnnl_memory_desc_get_size(&s->scratch) > 0) {
+        status = dnnl_memory_create(&args[made].memory, &s->scratch, conv->engine, scratch);
+        args[made].arg = DNNL_ARG_SCRATCHPAD;
+        made += status == dnnl_success;
+    }
+    if (status == dnnl_success) {
+        /* The setting belongs to the calling thread; give it back as it was. */
+        const int threads = omp_get_max_threads();
+        omp_set_num_threads(1);
+        status = dnnl_primitive_execute(s->primitive, stream, made, args);
+        omp_set_num_threads(threads);
+    }
+    while (made > 0)
+        dnnl_memory_destroy(args[--made].memory);
+    dnnl_stream_destroy(stream);
+    return check(status, "execution", err);
+}
+
+#define EXECUTE(conv, s, scratch, err, ...)                                                        \
+    execute(conv, s, (const operand[]){__VA_ARGS__},                                               \
+            (int)(sizeof((const operand[]){__VA_ARGS__}) / sizeof(operand)), scratch, err)
+
+/* ---- construction ----------------------------------------------------- */
+
+static dnnl_memory_desc_t describe(int rank, const int64_t *dim, dnnl_data_type_t type,
+                                   dnnl_format_tag_t tag)
+{
+    dnnl_memory_desc_t desc;
+    dnnl_dims_t dims;
+    for (int i = 0; i < rank; i++)
+        dims[i] = dim[i];
+    dnnl_memory_desc_init_by_tag(&desc, rank, dims, type, tag);
+    return desc;
+}
+
+static dnnl_memory_desc_t describe_kernel(const rv_conv_shape *s, dnnl_data_type_t type, bool any)
+{
+    const int64_t plain[] = {s->out, s->in, s->kh, s->kw};
+    const int64_t grouped[] = {s->groups, s->out / s->groups, s->in / s->groups, s->kh, s->kw};
+    if (s->groups == 1)
+        return describe(4, plain, type, any ? dnnl_format_tag_any : dnnl_oihw);
+    return describe(5, grouped, type, any ? dnnl_format_tag_any : dnnl_goihw);
+}
+
+static dnnl_memory_desc_t query(const_dnnl_primitive_desc_t desc, dnnl_query_t what)
+{
+    const dnnl_memory_desc_t *found = dnnl_primitive_desc_query_md(desc, what, 0);
+    return found ? *found : (dnnl_memory_desc_t){0};
+}
+
+static dnnl_status_t finish_step(step *s, const_dnnl_primitive_desc_t desc)
+{
+    s->scratch = query(desc, dnnl_query_scratchpad_md);
+    return dnnl_primitive_create(&s->primitive, desc);
+}
+
+static dnnl_status_t make_reorder(const rv_conv *conv, step *s, const dnnl_memory_desc_t *from,
+                                  const dnnl_memory_desc_t *to, bool add)
+{
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t sum = NULL;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(&attr);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success && add) {
+        status = dnnl_post_ops_create(&sum);
+        if (status == dnnl_success)
+            status = dnnl_post_ops_append_sum(sum, 1);
+        if (status == dnnl_success)
+            status = dnnl_primitive_attr_set_post_ops(attr, sum);
+    }
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(&desc, from, conv->engine, to, conv->engine, attr);
+    if (status == dnnl_success)
+        status = finish_step(s, desc);
+    dnnl_primitive_desc_destroy(desc);
+    dnnl_post_ops_destroy(sum);
+    dnnl_primitive_attr_destroy(attr);
+    return status;
+}
+
+typedef struct geometry {
+    dnnl_dims_t stride, dilation, padding;
+} geometry;
+
+static dnnl_status_t make_forward(rv_conv *conv, const geometry *g, const dnnl_memory_desc_t *any,
+                                  dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *desc)
+{
+    dnnl_convolution_desc_t op;
+    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+        &op, dnnl_forward_training, dnnl_convolution_direct, &conv->x, any,
+        conv->shape.bias ? &conv->bias : NULL, &conv->y32, g->stride, g->dilation, g->padding, g->padding);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_create(desc, &op, attr, conv->engine, NULL);
+    if (status != dnnl_success)
+        return status;
+    conv->forward_kernel = query(*desc, dnnl_query_weights_md);
+    return finish_step(&conv->forward, *desc);
+}
+
+static dnnl_status_t make_data(rv_conv *conv, const geometry *g, const dnnl_memory_desc_t *any,
+                               dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t forward)
+{
+    dnnl_convolution_desc_t op;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
+        &op, dnnl_convolution_direct, &conv->x32, any, &conv->y, g->stride, g->dilation, g->padding,
+        g->padding);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_create(&desc, &op, attr, conv->engine, forward);
+    if (status == dnnl_success) {
+        conv->data_kernel = query(desc, dnnl_query_weights_md);
+        status = finish_step(&conv->data, desc);
+    }
+    dnnl_primitive_desc_destroy(desc);
+    return status;
+}
+
+static dnnl_status_t make_weights(rv_conv *conv, const geometry *g, const dnnl_memory_desc_t *any,
+                                  dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t forward)
+{
+    dnnl_convolution_desc_t op;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
+        &op, dnnl_convolution_direct, &conv->x, any, conv->shape.bias ? &conv->bias : NULL, &conv->y,
+        g->stride, g->dilation, g->padding, g->padding);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_create(&desc, &op, attr, conv->engine, forward);
+    if (status == dnnl_success) {
+        conv->gradient_kernel = query(desc, dnnl_query_diff_weights_md);
+        status = finish_step(&conv->weights, desc);
+    }
+    dnnl_primitive_desc_destroy(desc);
+    return status;
+}
+
+static void release_steps(rv_conv *conv)
+{
+    step *const steps[] = {&conv->forward, &conv->data,   &conv->weights,    &conv->pack_forward, &conv->pack_data,
+                           &conv->unpack,  &conv->unpack_add, &conv->round_x, &conv->round_y};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        dnnl_primitive_destroy(steps[i]->primitive);
+        *steps[i] = (step){0};
+    }
+}
+
+/* The three products with operands of one type. */
+static dnnl_status_t make_products(rv_conv *conv, dnnl_data_type_t type)
+{
+    const rv_conv_shape *s = &conv->shape;
+    const int64_t x[] = {s->n, s->in, s->h, s->w}, y[] = {s->n, s->out, s->oh, s->ow};
+    const geometry g = {{s->stride, s->stride}, {s->dilation - 1, s->dilation - 1}, {s->padding, s->padding}};
+    const dnnl_memory_desc_t any = describe_kernel(s, type, true);
+    const dnnl_memory_desc_t any32 = describe_kernel(s, dnnl_f32, true);
+    conv->x = describe(4, x, type, dnnl_nhwc);
+    conv->y = describe(4, y, type, dnnl_nhwc);
+    conv->x32 = describe(4, x, dnnl_f32, dnnl_nhwc);
+    conv->y32 = describe(4, y, dnnl_f32, dnnl_nhwc);
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t forward = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(&attr);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success)
+        status = make_forward(conv, &g, &any, attr, &forward);
+    if (status == dnnl_success)
+        status = make_data(conv, &g, &any, attr, forward);
+    if (status == dnnl_success)
+        status = make_weights(conv, &g, &any32, attr, forward);
+    dnnl_primitive_desc_destroy(forward);
+    dnnl_primitive_attr_destroy(attr);
+    if (status != dnnl_success)
+        release_steps(conv);
+    return status;
+}
+
+static dnnl_status_t make_reorders(rv_conv *conv)
+{
+    dnnl_status_t status =
+        make_reorder(conv, &conv->pack_forward, &conv->kernel, &conv->forward_kernel, false);
+    if (status == dnnl_success)
+        status = make_reorder(conv, &conv->pack_data, &conv->kernel, &conv->data_kernel, false);
+    if (status == dnnl_success)
+        status = make_reorder(conv, &conv->unpack, &conv->gradient_kernel, &conv->kernel, false);
+    if (status == dnnl_success)
+        status = make_reorder(conv, &conv->unpack_add, &conv->gradient_kernel, &conv->kernel, true);
+    if (status == dnnl_success && conv->bf16)
+        status = make_reorder(conv, &conv->round_x, &conv->x32, &conv->x, false);
+    if (status == dnnl_success && conv->bf16)
+        status = make_reorder(conv, &conv->round_y, &conv->y32, &conv->y, false);
+    return status;
+}
+
+static dnnl_status_t make(rv_conv *conv)
+{
+    const int64_t channels[] = {conv->shape.out};
+    conv->kernel = describe_kernel(&conv->shape, dnnl_f32, false);
+    conv->bias = describe(1, channels, dnnl_f32, dnnl_a);
+    dnnl_status_t status = dnnl_engine_create(&conv->engine, dnnl_cpu, 0);
+    if (status != dnnl_success)
+        return status;
+    conv->bf16 = conv->shape.bf16 && make_products(conv, dnnl_bf16) == dnnl_success;
+    if (!conv->bf16)
+        status = make_products(conv, dnnl_f32);
+    return status == dnnl_success ? make_reorders(conv) : status;
+}
+
+rv_status rv_conv_new(rv_conv **out, const rv_conv_shape *shape, rv_error *err)
+{
+    *out = NULL;
+    rv_conv *conv = calloc(1, sizeof *conv);
+    if (!conv)
+        return rv_fail(err, RV_E_MEMORY, "convolution: out of memory");
+    conv->shape = *shape;
+    /* oneDNN plans for the number of threads it sees. */
+    const int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
+    const rv_status status = check(make(conv), "construction", err);
+    omp_set_num_threads(threads);
+    if (status != RV_OK)
+        rv_conv_free(conv);
+    else
+        *out = conv;
+    return status;
+}
+
+void rv_conv_free(rv_conv *conv)
+{
+    if (!conv)
+        return;
+    release_steps(conv);
+    dnnl_engine_destroy(conv->engine);
+    free(conv);
+}
+
+/* ---- memory ----------------------------------------------------------- */
+
+static size_t aligned_size(const dnnl_memory_desc_t *desc)
+{
+    return rv_arena_align(dnnl_memory_desc_get_size(desc));
+}
+
+size_t rv_conv_packed(const rv_conv *conv)
+{
+    return aligned_size(&conv->forward_kernel) + aligned_size(&conv->data_kernel);
+}
+
+size_t rv_conv_rounded(const rv_conv *conv)
+{
+    return conv->bf16 ? aligned_size(&conv->x) : 0;
+}
+
+/* Backward's scratch: gy in bf16, the kernel's and bias's gradients, x's gradient when it
+ * is added; then the library's own. */
+typedef struct places {
+    size_t gy, kernel, bias, x, library, end;
+} places;
+
+static places place(const rv_conv *conv)
+{
+    const step *const steps[] = {&conv->forward, &conv->data, &conv->weights, &conv->unpack, &conv->unpack_add};
+    places p = {0};
+    p.kernel = conv->bf16 ? aligned_size(&conv->y) : 0;
+    p.bias = p.kernel + aligned_size(&conv->gradient_kernel);
+    p.x = p.bias + aligned_size(&conv->bias);
+    p.library = p.x + aligned_size(&conv->x32);
+    p.end = p.library;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        const size_t end = p.library + dnnl_memory_desc_get_size(&steps[i]->scratch);
+        p.end = p.end > end ? p.end : end;
+    }
+    return p;
+}
+
+size_t rv_conv_scratch(const rv_conv *conv)
+{
+    return place(conv).end;
+}
+
+/* ---- calls ------------------------------------------------------------ */
+
+rv_status rv_conv_pack(const rv_conv *conv, const float *kernel, void *packed, rv_error *err)
+{
+    char *data_kernel = (char *)packed + aligned_size(&conv->forward_kernel);
+    RV_TRY(EXECUTE(conv, &conv->pack_forward, NULL, err, {DNNL_ARG_FROM, &conv->kernel, kernel},
+                   {DNNL_ARG_TO, &conv->forward_kernel, packed}));
+    return EXECUTE(conv, &conv->pack_data, NULL, err, {DNNL_ARG_FROM, &conv->kernel, kernel},
+                   {DNNL_ARG_TO, &conv->data_kernel, data_kernel});
+}
+
+rv_status rv_conv_forward(const rv_conv *conv, const void *packed, const float *x, const float *bias,
+                          float *y, void *rounded, void *scratch, rv_error *err)
+{
+    char *library = (char *)scratch + place(conv).library;
+    if (conv->bf16)
+        RV_TRY(EXECUTE(conv, &conv->round_x, NULL, err, {DNNL_ARG_FROM, &conv->x32, x},
+                       {DNNL_ARG_TO, &conv->x, rounded}));
+    const operand operands[] = {{DNNL_ARG_SRC, &conv->x, conv->bf16 ? rounded : x},
+                                {DNNL_ARG_WEIGHTS, &conv->forward_kernel, packed},
+                                {DNNL_ARG_DST, &conv->y32, y},
+                                {DNNL_ARG_BIAS, &conv->bias, bias}};
+    return execute(conv, &conv->forward, operands, conv->shape.bias ? 4 : 3, library, err);
+}
+
+static void add_to(float *sum, const float *term, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        sum[i] += term[i];
+}
+
+static rv_status backward_data(const rv_conv *conv, const void *packed, const void *gy,
+                               const rv_conv_gradients *g, char *scratch, rv_error *err)
+{
+    const rv_conv_shape *s = &conv->shape;
+    const places p = place(conv);
+    const char *kernel = (const char *)packed + aligned_size(&conv->forward_kernel);
+    float *gx = g->add_x ? (float *)(void *)(scratch + p.x) : g->x;
+    RV_TRY(EXECUTE(conv, &conv->data, scratch + p.library, err, {DNNL_ARG_DIFF_DST, &conv->y, gy},
+                   {DNNL_ARG_WEIGHTS, &conv->data_kernel, kernel}, {DNNL_ARG_DIFF_SRC, &conv->x32, gx}));
+    if (g->add_x)
+        add_to(g->x, gx, s->n * s->h * s->w * s->in);
+    return RV_OK;
+}
+
+static rv_status backward_kernel(const rv_conv *conv, const void *x, const void *gy,
+                                 const rv_conv_gradients *g, char *scratch, rv_error *err)
+{
+    const places p = place(conv);
+    const step *unpack = g->add_kernel ? &conv->unpack_add : &conv->unpack;
+    float *gbias = g->bias && !g->add_bias ? g->bias : (float *)(void *)(scratch + p.bias);
+    const operand operands[] = {{DNNL_ARG_SRC, &conv->x, x},
+                                {DNNL_ARG_DIFF_DST, &conv->y, gy},
+                                {DNNL_ARG_DIFF_WEIGHTS, &conv->gradient_kernel, scratch + p.kernel},
+                                {DNNL_ARG_DIFF_BIAS, &conv->bias, gbias}};
+    RV_TRY(execute(conv, &conv->weights, operands, conv->shape.bias ? 4 : 3, scratch + p.library, err));
+    if (g->bias && g->add_bias)
+        add_to(g->bias, gbias, conv->shape.out);
+    if (!g->kernel)
+        return RV_OK;
+    return EXECUTE(conv, unpack, scratch + p.library, err,
+                   {DNNL_ARG_FROM, &conv->gradient_kernel, scratch + p.kernel},
+                   {DNNL_ARG_TO, &conv->kernel, g->kernel});
+}
+
+rv_status rv_conv_backward(const rv_conv *conv, const void *packed, const float *x, const void *rounded,
+                           const float *gy, const rv_conv_gradients *gradients, void *scratch, rv_error *err)
+{
+    const void *operand_gy = gy;
+    if (conv->bf16) {
+        operand_gy = scratch;
+        RV_TRY(EXECUTE(conv, &conv->round_y, NULL, err, {DNNL_ARG_FROM, &conv->y32, gy},
+                       {DNNL_ARG_TO, &conv->y, scratch}));
+    }
+    if (gradients->x)
+        RV_TRY(backward_data(conv, packed, operand_gy, gradients, scratch, err));
+    if (gradients->kernel || gradients->bias)
+        RV_TRY(backward_kernel(conv, conv->bf16 ? rounded : x, operand_gy, gradients, scratch, err));
+    return RV_OK;
+}

@@ -1,0 +1,310 @@
+/* Sixteen float lanes on every instruction set, and the functions on them.
+ *
+ * Kernels are written once against this header and compiled once per instruction
+ * set (see cpu.h); the compiler splits the vector where registers are narrower.
+ * Always 16 logical lanes: a sum over lanes is taken in one fixed order.
+ * Memory is accessed unaligned; a tail of n < 16 elements goes through vf_load_n
+ * (missing lanes zero) and vf_store_n.  Accuracies are checked by unit_vec. */
+#ifndef RV_TENSOR_KERNELS_CPU_VEC_H
+#define RV_TENSOR_KERNELS_CPU_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+enum { RV_LANES = 16 };
+
+typedef float vf __attribute__((vector_size(64)));
+typedef int32_t vi __attribute__((vector_size(64)));
+typedef uint16_t vh __attribute__((vector_size(32))); /* bf16 bits */
+typedef float rv_vf8 __attribute__((vector_size(32)));
+typedef float rv_vf4 __attribute__((vector_size(16)));
+
+#define RV_INLINE static inline __attribute__((always_inline, unused))
+
+/* ---- memory ---- */
+
+RV_INLINE vf vf_load(const float *p)
+{
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+RV_INLINE void vf_store(float *p, vf v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+RV_INLINE vf vf_set1(float x)
+{
+    return (vf){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+}
+
+RV_INLINE vi vi_set1(int32_t x)
+{
+    return (vi){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+}
+
+RV_INLINE vf vf_zero(void)
+{
+    return (vf){0};
+}
+
+/* The first n lanes, n in [0, 16]; the others are zero. */
+RV_INLINE vf vf_load_n(const float *p, size_t n)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+    vf v = {0};
+    if (n == RV_LANES)
+        return vf_load(p);
+    memcpy(&v, p, n * sizeof *p);
+    return v;
+#endif
+}
+
+RV_INLINE void vf_store_n(float *p, vf v, size_t n)
+{
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+    if (n == RV_LANES)
+        vf_store(p, v);
+    else
+        memcpy(p, &v, n * sizeof *p);
+#endif
+}
+
+/* ---- lanes ---- */
+
+/* Where the mask (a comparison of vf or vi) is set: a, elsewhere b. */
+RV_INLINE vf vf_select(vi mask, vf a, vf b)
+{
+    return (vf)((mask & (vi)a) | (~mask & (vi)b));
+}
+
+/* a > b ? a : b, so b when either is NaN; vf_max(zero, x) lets a NaN of x through. */
+RV_INLINE vf vf_max(vf a, vf b)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#else
+    return vf_select(a > b, a, b);
+#endif
+}
+
+RV_INLINE vf vf_min(vf a, vf b)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#else
+    return vf_select(a < b, a, b);
+#endif
+}
+
+RV_INLINE vf vf_abs(vf x)
+{
+    return (vf)((vi)x & vi_set1(0x7fffffff));
+}
+
+/* The magnitude of x with the sign of s. */
+RV_INLINE vf vf_copysign(vf x, vf s)
+{
+    return (vf)(((vi)x & vi_set1(0x7fffffff)) | ((vi)s & vi_set1(INT32_MIN)));
+}
+
+RV_INLINE vf vf_sqrt(vf x)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_sqrt_ps((__m512)x);
+#else
+    for (int i = 0; i < RV_LANES; i++)
+        x[i] = __builtin_sqrtf(x[i]);
+    return x;
+#endif
+}
+
+/* 1 / x for |x| in [2^-126, 2^126], to 1 ulp. */
+RV_INLINE vf vf_reciprocal(vf x)
+{
+#if defined(__AVX512F__)
+    vf r = (vf)_mm512_rcp14_ps((__m512)x);
+    return r + r * (vf_set1(1) - x * r);
+#else
+    return vf_set1(1) / x;
+#endif
+}
+
+/* Sum and maximum over the lanes by halves: i and i + 8, then i + 4, i + 2, i + 1. */
+RV_INLINE float vf_sum(vf v)
+{
+    rv_vf8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+               __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    rv_vf4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+    rv_vf4 c = b + __builtin_shufflevector(b, b, 2, 3, 0, 1);
+    return c[0] + c[1];
+}
+
+RV_INLINE float vf_largest(vf v)
+{
+#if defined(__AVX512F__)
+    return _mm512_reduce_max_ps((__m512)v);
+#else
+    float m = v[0];
+    for (int i = 1; i < RV_LANES; i++)
+        m = m > v[i] ? m : v[i];
+    return m;
+#endif
+}
+
+/* ---- bf16 ---- */
+
+RV_INLINE vf vf_load_bf16(const uint16_t *p)
+{
+    vh h;
+    memcpy(&h, p, sizeof h);
+    return (vf)(__builtin_convertvector(h, vi) << 16);
+}
+
+/* Rounds to nearest even; NaN stays NaN. */
+RV_INLINE void vf_store_bf16(uint16_t *p, vf v)
+{
+    vi bits = (vi)v;
+    vi rounded = bits + vi_set1(0x7fff) + ((bits >> 16) & vi_set1(1));
+    vi nan = v != v;
+    vi r = (nan & (bits | vi_set1(0x400000))) | (~nan & rounded);
+    vh h = __builtin_convertvector(r >> 16, vh);
+    memcpy(p, &h, sizeof h);
+}
+
+/* ---- functions ---- */
+
+/* x rounded to an integer (ties to even), |x| < 2^22. */
+RV_INLINE vf vf_round(vf x)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_roundscale_ps((__m512)x, 8);
+#else
+    /* The sum drops the fraction; the compiler does not reassociate floats. */
+    return (x + vf_set1(12582912.0f)) - vf_set1(12582912.0f);
+#endif
+}
+
+/* 2^n x for integral n in [-252, 252]. */
+RV_INLINE vf vf_scale2(vf x, vf n)
+{
+#if defined(__AVX512F__)
+    return (vf)_mm512_scalef_ps((__m512)x, (__m512)n);
+#else
+    vi k = __builtin_convertvector(n, vi), half = k >> 1; /* in two steps: 2^n may not be normal */
+    return x * (vf)((half + 127) << 23) * (vf)((k - half + 127) << 23);
+#endif
+}
+
+/* x = n ln 2 + r with |r| <= ln(2) / 2: r, and e^r - 1 - r in *tail. */
+RV_INLINE vf vf_exp_reduce(vf x, vf *n, vf *tail)
+{
+    *n = vf_round(x * vf_set1(1.44269504f));
+    vf r = x - *n * vf_set1(0.693359375f) - *n * vf_set1(-2.12194440e-4f);
+    vf q = vf_set1(0.00139508072f);
+    q = q * r + vf_set1(0.00836907311f);
+    q = q * r + vf_set1(0.0416662011f);
+    q = q * r + vf_set1(0.166665173f);
+    q = q * r + vf_set1(0.50000001f);
+    *tail = q * r * r;
+    return r;
+}
+
+RV_INLINE vf vf_exp(vf x)
+{
+    /* Beyond these the result is 0 or infinity; the order of operands keeps NaN. */
+    x = vf_min(vf_set1(89.0f), vf_max(vf_set1(-105.0f), x));
+    vf n, tail, r = vf_exp_reduce(x, &n, &tail);
+    return vf_scale2(vf_set1(1) + (r + tail), n);
+}
+
+/* e^x - 1 for x in [0, 80], relative to the result. */
+RV_INLINE vf vf_expm1_positive(vf x)
+{
+    vf n, tail, r = vf_exp_reduce(x, &n, &tail);
+    vf two_n = vf_scale2(vf_set1(1), n);
+    return two_n * (r + tail) + (two_n - vf_set1(1));
+}
+
+RV_INLINE vf vf_tanh(vf x)
+{
+    vf e = vf_expm1_positive(vf_min(vf_set1(40), vf_abs(x) * vf_set1(2)));
+    return vf_copysign(e * vf_reciprocal(e + vf_set1(2)), x);
+}
+
+/* 1 / (1 + e^-x) */
+RV_INLINE vf vf_sigmoid(vf x)
+{
+    vf e = vf_exp(vf_min(vf_set1(87), -x));
+    return vf_reciprocal(vf_set1(1) + e);
+}
+
+/* ln x: -inf at 0, NaN below, inf at inf. */
+RV_INLINE vf vf_log(vf x)
+{
+    vi tiny = x < vf_set1(1.17549435e-38f);
+    vf scaled = vf_select(tiny, x * vf_set1(16777216.0f), x);
+    /* scaled = 2^e m with m in [sqrt(1/2), sqrt(2)) */
+    vi bits = (vi)scaled - vi_set1(0x3f3504f3);
+    vf e = __builtin_convertvector((bits >> 23), vf) - vf_select(tiny, vf_set1(24), vf_zero());
+    vf f = (vf)((bits & vi_set1(0x7fffff)) + vi_set1(0x3f3504f3)) - vf_set1(1);
+    vf p = vf_set1(0.0691529719f);
+    p = p * f + vf_set1(-0.117897719f);
+    p = p * f + vf_set1(0.118729892f);
+    p = p * f + vf_set1(-0.123843554f);
+    p = p * f + vf_set1(0.142186572f);
+    p = p * f + vf_set1(-0.166692504f);
+    p = p * f + vf_set1(0.200022266f);
+    p = p * f + vf_set1(-0.249999866f);
+    p = p * f + vf_set1(0.333333104f);
+    vf f2 = f * f;
+    vf tail = f2 * f * p + e * vf_set1(-2.12194440e-4f) - vf_set1(0.5f) * f2;
+    vf y = (f + tail) + e * vf_set1(0.693359375f);
+    y = vf_select(x == vf_zero(), vf_set1(-__builtin_inff()), y);
+    y = vf_select(x == vf_set1(__builtin_inff()), x, y);
+    return vf_select((vi)(x < vf_zero()) | (vi)(x != x), vf_set1(__builtin_nanf("")), y);
+}
+
+/* ln(1 + e^x), without overflow. */
+RV_INLINE vf vf_softplus(vf x)
+{
+    /* log1p(u) = ln(1 + u) u / ((1 + u) - 1) repairs the rounding of 1 + u. */
+    vf u = vf_exp(-vf_abs(x));
+    vf one_u = vf_set1(1) + u, seen = one_u - vf_set1(1);
+    vf log1p = vf_select(seen == vf_zero(), u, vf_log(one_u) * u / seen);
+    return vf_max(vf_zero(), x) + log1p;
+}
+
+/* The standard normal distribution function, to 2e-7, and *density, its derivative. */
+RV_INLINE vf vf_normal(vf x, vf *density)
+{
+    vf z = vf_abs(x) * vf_set1(0.707106781f);
+    vf e = vf_exp(-z * z);
+    /* erfc(z) = e^(-z^2) t P(t), t = 1 / (1 + z / 2) */
+    vf t = vf_reciprocal(vf_set1(1) + vf_set1(0.5f) * vf_min(vf_set1(1e18f), z));
+    vf p = vf_set1(-0.0496752787f);
+    p = p * t + vf_set1(0.239099616f);
+    p = p * t + vf_set1(-0.394188465f);
+    p = p * t + vf_set1(0.173597996f);
+    p = p * t + vf_set1(0.0434521475f);
+    p = p * t + vf_set1(0.174122908f);
+    p = p * t + vf_set1(0.249966038f);
+    p = p * t + vf_set1(0.281492164f);
+    p = p * t + vf_set1(0.282132865f);
+    vf half = vf_set1(0.5f) * (e * t * p); /* of the tail beyond |x| */
+    *density = e * vf_set1(0.398942280f);
+    return vf_select(x > vf_zero(), vf_set1(1) - half, half);
+}
+
+#endif
