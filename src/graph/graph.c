@@ -118,10 +118,11 @@ static bool check_shape(rv_graph *graph, const char *what, const char *name, con
     }
     if (good)
         return true;
+    const bool printable = shape->rank >= 0 && shape->rank <= RV_MAX_RANK;
     char text[128];
-    rv_graph_fail(graph, RV_E_SHAPE, "%s '%s': expected at most %d extents, each at least 0, of at most 2^46 elements, found %s",
-                  what, name, RV_MAX_RANK,
-                  shape->rank >= 0 && shape->rank <= RV_MAX_RANK ? rv_shape_text(shape, text, sizeof text) : "another rank");
+    rv_graph_fail(graph, RV_E_SHAPE,
+                  "%s '%s': expected at most %d extents, each at least 0, of at most 2^46 elements, found %s", what,
+                  name, RV_MAX_RANK, printable ? rv_shape_text(shape, text, sizeof text) : "another rank");
     return false;
 }
 
@@ -235,7 +236,8 @@ rv_value rv_graph_view(rv_graph *graph, rv_value value, rv_shape shape)
     if (failed(graph) || !check_shape(graph, "reshape", graph->path, &shape))
         return RV_NONE;
     if (!known(graph, value))
-        return rv_graph_fail(graph, RV_E_ARGUMENT, "reshape '%s': operand x: expected a value, found none", graph->path);
+        return rv_graph_fail(graph, RV_E_ARGUMENT, "reshape '%s': operand x: expected a value, found none",
+                             graph->path);
     const rv_graph_value *from = rv_graph_at(graph, value);
     if (rv_shape_size(&from->shape) != rv_shape_size(&shape)) {
         char expected[128], found[128];

@@ -20,7 +20,9 @@ typedef struct rv_kernels {
     rv_status (*backward)(const rv_call *call, rv_error *err); /* NULL: not differentiable */
     size_t (*saved)(const rv_node *node);   /* bytes kept from forward to backward; NULL: 0 */
     size_t (*scratch)(const rv_node *node); /* bytes needed during either; NULL: 0 */
-    size_t (*packed)(const rv_node *node);  /* bytes of prepared weights; NULL: 0 */
+    /* Bytes of prepared weights; NULL: 0.  Only input 1 is packed, and only where it is a
+     * parameter: otherwise call->packed is NULL. */
+    size_t (*packed)(const rv_node *node);
     rv_status (*pack)(const rv_node *node, const void *prepared, const void *weight, void *packed,
                       rv_error *err);
     /* State built once per plan (library descriptors), immutable afterwards; NULL: none. */
@@ -28,6 +30,7 @@ typedef struct rv_kernels {
     void (*unprepare)(void *prepared);
     unsigned reads;   /* RV_READS_*: what backward looks at */
     bool in_place;    /* forward may write its first input's memory */
+    bool gradient_in_place; /* backward may write gin[0] over gout (then add[0] is false) */
 } rv_kernels;
 
 /* Bit i: forward input i; RV_READS_OUTPUT: the forward result. */
