@@ -15,6 +15,8 @@ typedef struct rv_reader {
  * file (by its magic) is inflated, never beyond limit.  RV_E_IO, RV_E_FORMAT (bad gzip,
  * trailing junk, CRC), RV_E_RANGE (too large). */
 rv_status rv_reader_open(rv_reader *reader, const char *path, size_t limit, rv_error *err);
+/* The same without looking for gzip, for formats whose first bytes may be anything. */
+rv_status rv_reader_open_plain(rv_reader *reader, const char *path, size_t limit, rv_error *err);
 void rv_reader_close(rv_reader *reader);
 /* n bytes at the cursor, which moves on; RV_E_FORMAT at the end. */
 rv_status rv_reader_take(rv_reader *reader, size_t n, const unsigned char **bytes, rv_error *err);

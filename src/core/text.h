@@ -15,6 +15,9 @@ bool rv_text_match(const char *glob, const char *name);
 const char *rv_text_duration(double seconds, char *text, size_t size);
 /* "1.2 k", "3.4 M". */
 const char *rv_text_count(double count, char *text, size_t size);
+/* The whole of text as a number, in any locale: a decimal, "inf", "-inf" or "nan".
+ * False for anything else, and for decimals beyond the largest double. */
+bool rv_text_to_real(const char *text, double *value);
 
 /* A growing string; data is NULL-terminated; a failed allocation sticks. */
 typedef struct rv_text {

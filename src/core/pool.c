@@ -1,0 +1,188 @@
+/* The worker pool: numbered tasks claimed by a counter.  Invariant: the fields of a
+ * job are read only between a successful claim and the report that the claimed task
+ * is done, and the caller changes them only when every task has been reported. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ravine/core.h"
+
+/* Of libgomp, which oneDNN is built on: a worker runs its kernels alone. */
+extern void omp_set_num_threads(int threads);
+
+enum { RV_POOL_MAX = 1024 };
+static const double spin_seconds = 30e-6; /* about the price of waking a thread */
+
+typedef struct worker {
+    rv_pool *pool;
+    pthread_t thread;
+    int number;
+} worker;
+
+struct rv_pool {
+    int workers;
+    worker *worker; /* [workers - 1]: all but the caller */
+    /* The job. */
+    rv_task *task;
+    void *context;
+    int tasks;
+    _Alignas(64) atomic_int unclaimed;
+    _Alignas(64) atomic_int unfinished;
+    /* Sleeping, under the lock; the counters are also read without it. */
+    _Alignas(64) atomic_int sleepers;
+    atomic_bool caller_sleeps, closing;
+    pthread_mutex_t lock;
+    pthread_cond_t work, done;
+};
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Spins until *counter is zero (or is not), at most spin_seconds; tells whether it came. */
+static bool spin(const atomic_int *counter, bool zero, const atomic_bool *closing)
+{
+    double deadline = rv_clock() + spin_seconds;
+    do {
+        for (int i = 0; i < 64; i++) {
+            if ((atomic_load_explicit(counter, memory_order_acquire) == 0) == zero || atomic_load(closing))
+                return true;
+            relax();
+        }
+    } while (rv_clock() < deadline);
+    return false;
+}
+
+static void work(rv_pool *pool, int number)
+{
+    int left = atomic_load(&pool->unclaimed);
+    for (;;) {
+        do {
+            if (left == 0)
+                return;
+        } while (!atomic_compare_exchange_weak(&pool->unclaimed, &left, left - 1));
+        pool->task(pool->context, pool->tasks - left, number);
+        /* Sequentially consistent against the caller's flag: one of the two sees the other. */
+        if (atomic_fetch_sub(&pool->unfinished, 1) == 1 && atomic_load(&pool->caller_sleeps)) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        left = atomic_load(&pool->unclaimed);
+    }
+}
+
+static void *worker_main(void *context)
+{
+    worker *self = context;
+    rv_pool *pool = self->pool;
+    omp_set_num_threads(1);
+    while (!atomic_load(&pool->closing)) {
+        if (!spin(&pool->unclaimed, false, &pool->closing)) {
+            pthread_mutex_lock(&pool->lock);
+            atomic_fetch_add(&pool->sleepers, 1);
+            while (atomic_load(&pool->unclaimed) == 0 && !atomic_load(&pool->closing))
+                pthread_cond_wait(&pool->work, &pool->lock);
+            atomic_fetch_sub(&pool->sleepers, 1);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        work(pool, self->number);
+    }
+    return NULL;
+}
+
+static void wake_workers(rv_pool *pool)
+{
+    if (atomic_load(&pool->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void wait_for_tasks(rv_pool *pool)
+{
+    if (spin(&pool->unfinished, true, &pool->closing))
+        return;
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->caller_sleeps, true);
+    while (atomic_load(&pool->unfinished) != 0)
+        pthread_cond_wait(&pool->done, &pool->lock);
+    atomic_store(&pool->caller_sleeps, false);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+rv_status rv_pool_new(rv_pool **out, int workers, rv_error *err)
+{
+    *out = NULL;
+    if (workers < 1 || workers > RV_POOL_MAX)
+        return rv_fail(err, RV_E_RANGE, "a pool has 1 to %d workers, not %d", RV_POOL_MAX, workers);
+    rv_pool *pool = aligned_alloc(_Alignof(rv_pool), sizeof *pool);
+    worker *others = calloc((size_t)workers, sizeof *others);
+    if (pool == NULL || others == NULL) {
+        free(pool);
+        free(others);
+        return rv_fail(err, RV_E_MEMORY, "no memory for a pool of %d workers", workers);
+    }
+    memset(pool, 0, sizeof *pool);
+    pool->worker = others;
+    pool->workers = 1;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    omp_set_num_threads(1);
+    for (int i = 1; i < workers; i++) {
+        others[i - 1] = (worker){.pool = pool, .number = i};
+        int code = pthread_create(&others[i - 1].thread, NULL, worker_main, &others[i - 1]);
+        if (code != 0) {
+            rv_pool_free(pool);
+            return rv_fail(err, RV_E_IO, "cannot start worker %d of %d: %s", i, workers, strerror(code));
+        }
+        pool->workers = i + 1;
+    }
+    *out = pool;
+    return RV_OK;
+}
+
+void rv_pool_free(rv_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    atomic_store(&pool->closing, true);
+    wake_workers(pool);
+    for (int i = 1; i < pool->workers; i++)
+        pthread_join(pool->worker[i - 1].thread, NULL);
+    pthread_cond_destroy(&pool->done);
+    pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->worker);
+    free(pool);
+}
+
+int rv_pool_workers(const rv_pool *pool)
+{
+    return pool == NULL ? 1 : pool->workers;
+}
+
+void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context)
+{
+    if (tasks <= 0)
+        return;
+    if (pool == NULL || pool->workers == 1 || tasks == 1) {
+        for (int i = 0; i < tasks; i++)
+            task(context, i, 0);
+        return;
+    }
+    pool->task = task;
+    pool->context = context;
+    pool->tasks = tasks;
+    atomic_store(&pool->unfinished, tasks);
+    atomic_store(&pool->unclaimed, tasks);
+    wake_workers(pool);
+    work(pool, 0);
+    wait_for_tasks(pool);
+}
