@@ -1,0 +1,194 @@
+/* Finds and reads run folders.  Nothing in a folder is trusted: names are data, logs may
+ * end in a torn line, and numbers may be the words "nan", "inf", "-inf". */
+#include "report/runs.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/file.h"
+#include "core/json.h"
+
+enum { MAX_DEPTH = 6, PATH_SIZE = 2048 };
+static const size_t max_log = (size_t)1 << 31;
+
+/* ---- finding ---------------------------------------------------------------- */
+
+static rv_status add_name(rv_runs *runs, const char *name, rv_error *err)
+{
+    char **grown = realloc(runs->name, ((size_t)runs->count + 1) * sizeof *grown);
+    char *copy = strdup(name);
+    runs->name = grown ? grown : runs->name;
+    if (!grown || !copy) {
+        free(copy);
+        return rv_fail(err, RV_E_MEMORY, "no memory for the names of %d runs", runs->count);
+    }
+    runs->name[runs->count++] = copy;
+    return RV_OK;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static bool is_run(const char *path)
+{
+    char config[PATH_SIZE];
+    int n = snprintf(config, sizeof config, "%s/config.json", path);
+    return n < (int)sizeof config && rv_file_exists(config);
+}
+
+/* Adds the runs below dir/prefix; a run folder holds no further runs. */
+static rv_status search(rv_runs *runs, const char *dir, const char *prefix, int depth, rv_error *err)
+{
+    char path[PATH_SIZE], name[PATH_SIZE];
+    if (snprintf(path, sizeof path, "%s/%s", dir, prefix) >= (int)sizeof path || depth > MAX_DEPTH)
+        return RV_OK;
+    DIR *folder = opendir(path);
+    if (!folder)
+        return rv_fail(err, RV_E_IO, "%s: not a folder that can be read", path);
+    rv_status status = RV_OK;
+    for (struct dirent *entry; status == RV_OK && (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] == '.')
+            continue;
+        int n = snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "/" : "", entry->d_name);
+        if (n >= (int)sizeof name || snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path ||
+            !is_folder(path))
+            continue;
+        status = is_run(path) ? add_name(runs, name, err) : search(runs, dir, name, depth + 1, err);
+    }
+    closedir(folder);
+    return status;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+rv_status rv_runs_list(rv_runs *runs, const char *dir, rv_error *err)
+{
+    *runs = (rv_runs){0};
+    if (is_run(dir))
+        return add_name(runs, ".", err);
+    rv_status status = search(runs, dir, "", 0, err);
+    if (status != RV_OK)
+        rv_runs_release(runs);
+    else if (runs->count > 1)
+        qsort(runs->name, (size_t)runs->count, sizeof *runs->name, compare_names);
+    return status;
+}
+
+void rv_runs_release(rv_runs *runs)
+{
+    for (int i = 0; i < runs->count; i++)
+        free(runs->name[i]);
+    free(runs->name);
+    *runs = (rv_runs){0};
+}
+
+/* ---- reading ---------------------------------------------------------------- */
+
+static rv_status read_object(const char *folder, const char *file, bool required, json_t **out, rv_error *err)
+{
+    char path[PATH_SIZE];
+    *out = NULL;
+    if (snprintf(path, sizeof path, "%s/%s", folder, file) >= (int)sizeof path)
+        return rv_fail(err, RV_E_IO, "%s: path too long", folder);
+    if (!required && !rv_file_exists(path))
+        return RV_OK;
+    RV_TRY(rv_json_read(path, out, err));
+    if (!json_is_object(*out)) {
+        json_decref(*out);
+        *out = NULL;
+        return rv_fail(err, RV_E_FORMAT, "%s: expected a JSON object", path);
+    }
+    return RV_OK;
+}
+
+static rv_status parse_lines(const rv_reader *reader, json_t *log, rv_error *err)
+{
+    const char *at = (const char *)reader->data, *end = at + reader->size;
+    for (int line = 1; at < end; line++) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        if (!newline)
+            return RV_OK; /* torn: the writer was stopped inside this line */
+        json_t *object = NULL;
+        rv_error inner = {0};
+        rv_status status = rv_json_parse(at, (size_t)(newline - at), reader->path, &object, &inner);
+        if (status == RV_E_MEMORY || (status == RV_OK && json_array_append_new(log, object) != 0))
+            return rv_fail(err, RV_E_MEMORY, "%s: no memory for line %d", reader->path, line);
+        if (status != RV_OK)
+            return rv_fail(err, RV_E_FORMAT, "%s: line %d is not a JSON object: %.200s", reader->path, line, inner.message);
+        at = newline + 1;
+    }
+    return RV_OK;
+}
+
+static rv_status read_log(const char *folder, json_t **log, rv_error *err)
+{
+    char path[PATH_SIZE];
+    *log = json_array();
+    if (snprintf(path, sizeof path, "%s/log.jsonl", folder) >= (int)sizeof path || !rv_file_exists(path))
+        return RV_OK;
+    rv_reader reader;
+    RV_TRY(rv_reader_open(&reader, path, max_log, err));
+    rv_status status = parse_lines(&reader, *log, err);
+    rv_reader_close(&reader);
+    return status;
+}
+
+rv_status rv_run_load(rv_run *run, const char *dir, const char *name, rv_error *err)
+{
+    char folder[PATH_SIZE];
+    *run = (rv_run){.name = name};
+    if (strcmp(name, ".") == 0 && strrchr(dir, '/') && strrchr(dir, '/')[1])
+        run->name = strrchr(dir, '/') + 1;
+    if (snprintf(folder, sizeof folder, "%s/%s", dir, name) >= (int)sizeof folder)
+        return rv_fail(err, RV_E_IO, "%s: path too long", name);
+    rv_status status = read_object(folder, "config.json", true, &run->config, err);
+    if (status == RV_OK)
+        status = read_object(folder, "meta.json", false, &run->meta, err);
+    if (status == RV_OK)
+        status = read_object(folder, "result.json", false, &run->result, err);
+    if (status == RV_OK)
+        status = read_log(folder, &run->log, err);
+    if (status != RV_OK)
+        rv_run_release(run);
+    return status;
+}
+
+void rv_run_release(rv_run *run)
+{
+    json_decref(run->config);
+    json_decref(run->meta);
+    json_decref(run->result);
+    json_decref(run->log);
+    *run = (rv_run){0};
+}
+
+/* ---- lines ------------------------------------------------------------------ */
+
+const char *rv_run_split(const json_t *line)
+{
+    const char *split = json_string_value(json_object_get(line, "split"));
+    return split ? split : "train";
+}
+
+const json_t *rv_run_values(const json_t *line)
+{
+    const json_t *metrics = json_object_get(line, "metrics");
+    return json_is_object(metrics) ? metrics : line;
+}
+
+bool rv_run_is_coordinate(const char *key)
+{
+    static const char *const coordinates[] = {"step", "examples", "seconds", "split", "metrics"};
+    for (size_t i = 0; i < sizeof coordinates / sizeof coordinates[0]; i++)
+        if (strcmp(key, coordinates[i]) == 0)
+            return true;
+    return false;
+}
