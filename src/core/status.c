@@ -41,8 +41,13 @@ rv_status rv_fail_prefix(rv_error *err, rv_status status, const char *format, ..
     va_start(args, format);
     int n = vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->message)
-        snprintf(err->message + n, sizeof err->message - (size_t)n, ": %s", rest);
+    size_t used = n < 0 ? 0 : (size_t)n, room = sizeof err->message - 1;
+    if (used + 2 < room) {
+        size_t length = strlen(rest), fits = room - used - 2;
+        memcpy(err->message + used, ": ", 2);
+        memcpy(err->message + used + 2, rest, length < fits ? length : fits);
+        err->message[used + 2 + (length < fits ? length : fits)] = '\0';
+    }
     err->status = status;
     return status;
 }
