@@ -1,0 +1,132 @@
+/* ravine bench: a suite, its ranking, its report. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "core/json.h"
+#include "core/text.h"
+#include "ravine/bench.h"
+#include "ravine/report.h"
+
+static void show_progress(void *context, const rv_bench_progress *p)
+{
+    char eta[32], text[256];
+    rv_text_duration(p->eta, eta, sizeof eta);
+    snprintf(text, sizeof text, "%d/%d trials  %s on %s  ETA %s", p->done, p->trials, p->optimizer,
+             p->problem, eta);
+    progress_show(context, p->trials > 0 ? (double)p->done / p->trials : 0, text);
+}
+
+static void show_note(void *context, const char *line)
+{
+    progress_line(context, line);
+}
+
+/* The JSON of --suite: a name, or a file that ends in .json. */
+static rv_status suite_text(const char *name, char **text, rv_error *err)
+{
+    const rv_suite *suite = rv_suite_find(name);
+    if (suite) {
+        *text = strdup(suite->json);
+        return *text ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory");
+    }
+    const char *names[64];
+    int count = 0;
+    for (; rv_suite_at(count) && count < 64; count++)
+        names[count] = rv_suite_at(count)->name;
+    size_t length = strlen(name);
+    if (length < 5 || strcmp(name + length - 5, ".json") != 0) {
+        const char *near = rv_text_nearest(name, names, count);
+        return rv_fail(err, RV_E_UNKNOWN, "no suite '%s'%s%s%s (a file must end in .json)", name,
+                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    json_t *json;
+    RV_TRY(rv_json_read(name, &json, err));
+    *text = rv_json_text(json, 0);
+    json_decref(json);
+    return *text ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory");
+}
+
+static int finish(const cli *cli, const char *dir)
+{
+    char report[512], *table = NULL;
+    rv_error err;
+    snprintf(report, sizeof report, "%s/report.html", dir);
+    if (rv_report_write(dir, report, &err) != RV_OK)
+        return cli_error(&err);
+    if (cli_has(cli, "json")) {
+        char path[512];
+        json_t *bench;
+        snprintf(path, sizeof path, "%s/bench.json", dir);
+        if (rv_json_read(path, &bench, &err) != RV_OK)
+            return cli_error(&err);
+        table = rv_json_text(json_object_get(bench, "scores"), 0);
+        json_decref(bench);
+    } else if (rv_bench_table(dir, cli_width(), cli_colour(STDOUT_FILENO), &table, &err) != RV_OK) {
+        return cli_error(&err);
+    }
+    puts(table ? table : "");
+    free(table);
+    if (!cli_has(cli, "json"))
+        printf("report: %s\n", report);
+    return EXIT_DONE;
+}
+
+static int run(const cli *cli)
+{
+    long jobs;
+    char *suite = NULL;
+    rv_error err;
+    const char *name = cli_value(cli, "suite", "quick");
+    char fallback[256];
+    const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+    snprintf(fallback, sizeof fallback, "runs/bench-%.*s", (int)strcspn(base, "."), base);
+    const char *dir = cli_value(cli, "out", fallback);
+    if (!cli_int(cli, "jobs", cli_processors(), 1, 1024, &jobs))
+        return EXIT_USAGE;
+    if (suite_text(name, &suite, &err) != RV_OK)
+        return cli_error(&err);
+    progress bar;
+    progress_init(&bar, cli_has(cli, "quiet"));
+    rv_bench_options options = {.dir = dir, .data = cli_data(cli), .jobs = (int)jobs,
+                                .optimizers = cli_value(cli, "optimizers", NULL), .stop = interrupt_flag(),
+                                .progress = show_progress, .note = show_note, .context = &bar,
+                                .argc = cli->argc, .argv = cli->argv};
+    rv_status status = rv_bench_run(suite, &options, &err);
+    progress_end(&bar);
+    free(suite);
+    if (status == RV_E_INTERRUPTED) {
+        fprintf(stderr, "ravine: stopped; the same command goes on where it was\n");
+        return interrupt_exit();
+    }
+    return status == RV_OK ? finish(cli, dir) : cli_error(&err);
+}
+
+static const option options[] = {
+    {"suite", 0, "NAME|FILE.json", "what to run; default: quick", false},
+    {"optimizers", 0, "A,B,...", "only these of the suite", false},
+    {"jobs", 'j', "N", "trials side by side; default: one per processor", false},
+    {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
+    {"out", 'o', "DIR", "where runs and report go; default: runs/bench-NAME", false},
+    {NULL, 0, NULL, NULL, false},
+};
+
+const command command_bench = {
+    .name = "bench",
+    .synopsis = "",
+    .summary = "Compare optimizers on a suite of problems and write the report",
+    .description = "Every optimizer gets the same problems, budgets, seeds and search effort.  The ranking is by\n"
+                   "time to target: median over seeds, misses shown as misses.  The same command again\n"
+                   "completes what is missing and repeats nothing.",
+    .examples = "  ravine bench --suite quick\n"
+                "  ravine bench --suite quick --optimizers adamw,muon -j 2 -o /tmp/two\n"
+                "  ravine bench --suite my-suite.json --json\n",
+    .options = options,
+    .least = 0,
+    .most = 0,
+    .run = run,
+};

@@ -1,0 +1,60 @@
+/* ravine export: logs and weights in the formats of other programs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "ravine/report.h"
+#include "ravine/tensor.h"
+
+/* The weights of a run folder, rewritten as npz or safetensors. */
+static rv_status export_weights(const char *run, const char *out, bool npz, rv_error *err)
+{
+    char path[512];
+    rv_array_set set;
+    snprintf(path, sizeof path, "%s/weights.safetensors", run);
+    RV_TRY(rv_safetensors_read(path, &set, err));
+    rv_status status = npz ? rv_npz_write(out, set.arrays, set.count, err)
+                           : rv_safetensors_write(out, set.arrays, set.count, set.metadata, err);
+    rv_array_set_release(&set);
+    return status;
+}
+
+static int run(const cli *cli)
+{
+    const char *to = cli_value(cli, "to", "csv"), *dir = cli->argument[0], *out = cli->argument[1];
+    rv_error err;
+    rv_status status;
+    if (strcmp(to, "csv") == 0)
+        status = rv_export_csv(dir, out, &err);
+    else if (strcmp(to, "tensorboard") == 0)
+        status = rv_export_tensorboard(dir, out, &err);
+    else if (strcmp(to, "npz") == 0 || strcmp(to, "safetensors") == 0)
+        status = export_weights(dir, out, to[0] == 'n', &err);
+    else
+        return cli_usage(cli, "--to: expected csv, tensorboard, npz or safetensors, found '%s'", to);
+    if (status != RV_OK)
+        return cli_error(&err);
+    printf("%s\n", out);
+    return EXIT_DONE;
+}
+
+static const option options[] = {
+    {"to", 0, "FORMAT", "csv, tensorboard, npz or safetensors; default: csv", false},
+    {NULL, 0, NULL, NULL, false},
+};
+
+const command command_export = {
+    .name = "export",
+    .synopsis = "DIR OUT",
+    .summary = "Export logs as CSV or TensorBoard events, weights as npz or safetensors",
+    .description = "csv and tensorboard take a folder with any number of runs below it; npz and safetensors take\n"
+                   "one run folder and write its last weights.",
+    .examples = "  ravine export runs all.csv\n"
+                "  ravine export runs events --to tensorboard\n"
+                "  ravine export runs/char-lm-adamw-1a2b3c4d-s0 weights.npz --to npz\n",
+    .options = options,
+    .least = 2,
+    .most = 2,
+    .complete = "files",
+    .run = run,
+};

@@ -1,0 +1,37 @@
+/* ravine report: the HTML page of a folder of runs. */
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "ravine/report.h"
+
+static int run(const cli *cli)
+{
+    char fallback[512];
+    rv_error err;
+    snprintf(fallback, sizeof fallback, "%s/report.html", cli->argument[0]);
+    const char *out = cli_value(cli, "out", fallback);
+    if (rv_report_write(cli->argument[0], out, &err) != RV_OK)
+        return cli_error(&err);
+    if (cli_has(cli, "json"))
+        printf("{\"report\":\"%s\"}\n", out);
+    else
+        printf("%s\n", out);
+    return EXIT_DONE;
+}
+
+static const option options[] = {
+    {"out", 'o', "FILE", "default: DIR/report.html", false},
+    {NULL, 0, NULL, NULL, false},
+};
+
+const command command_report = {
+    .name = "report",
+    .synopsis = "DIR",
+    .summary = "Write one self-contained HTML page about the runs in a folder",
+    .examples = "  ravine report runs\n  ravine report runs/bench-quick -o quick.html\n",
+    .options = options,
+    .least = 1,
+    .most = 1,
+    .complete = "files",
+    .run = run,
+};
