@@ -165,7 +165,8 @@ typedef struct rv_plan_bytes {
 } rv_plan_bytes;
 RV_API rv_plan_bytes rv_plan_memory(const rv_plan *plan);
 
-/* Floating-point operations of one shard, a multiply-add counted as two. */
+/* Floating-point operations of one shard, a multiply-add counted as two: of the
+ * forward pass or, if backward, of both passes. */
 RV_API double rv_plan_flops(const rv_plan *plan, bool backward);
 
 /* Draws the initial parameters into w [layout size] (gaps zero) and the initial
@@ -177,8 +178,10 @@ typedef struct rv_runner rv_runner;
 RV_API rv_status rv_runner_new(rv_runner **out, const rv_plan *plan, rv_error *err);
 RV_API void rv_runner_free(rv_runner *runner);
 
-/* Where the data of input number i (in order of creation) is to be written. */
+/* Where the data of input number i (in order of creation) is to be written; runs
+ * leave it as it is.  NULL: no such input. */
 RV_API void *rv_runner_input(rv_runner *runner, int input);
+/* Holds from a forward until the backward that follows it.  NULL: no such output. */
 RV_API const void *rv_runner_output(const rv_runner *runner, const char *name);
 
 typedef struct rv_shard {
