@@ -4,7 +4,7 @@
  * filled in <family>.c as
  *     const struct rv_cpu_norm RV_CPU_TABLE(norm) = {.layer_forward = ..., };
  * with static functions written against vec.h.  The build compiles <family>.c once
- * per instruction set (ravine_cpu_kernels in src/tensor/CMakeLists.txt); a line in
+ * per instruction set (ravine_cpu_kernels in src/tensor/kernels/cpu/CMakeLists.txt); a line in
  * families.def puts it into the table, and callers write rv_cpu()->norm->...
  * Kernels are single-threaded, allocate nothing, accept n = 0, and depend on their
  * arguments only. */

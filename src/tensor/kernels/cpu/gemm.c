@@ -1,0 +1,188 @@
+/* Products by register tiles: MR rows by NV vectors of c stay in registers while p runs.
+ * Tile heights are as equal as can be; which tile an element falls into never changes
+ * the order of its sum. */
+#include "tensor/kernels/cpu/gemm.h"
+#include "tensor/kernels/cpu/vec.h"
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* Registers: 32 of 16 lanes, 16 of 8 (two to a vector), 16 of 4 (four to a vector). */
+#if defined(__AVX512F__)
+enum { MR = 12, NV = 2 };
+#elif defined(__AVX2__)
+enum { MR = 6, NV = 1 };
+#else
+enum { MR = 2, NV = 1 };
+#endif
+
+typedef struct operands {
+    int64_t k;
+    const float *a;
+    int64_t a_row, a_column;
+    const float *b;
+    int64_t ldb;
+    bool add;
+    float *c;
+    int64_t ldc;
+} operands;
+
+/* One tile of rows x (16 vectors) columns, of which the last vector has lanes lanes. */
+RV_INLINE void tile(operands o, int rows, int vectors, size_t lanes)
+{
+    vf sum[MR][NV];
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vectors; v++)
+            sum[i][v] = vf_zero();
+    for (int64_t p = 0; p < o.k; p++) {
+        const float *a = o.a + p * o.a_column, *b = o.b + p * o.ldb;
+        vf bv[NV];
+        UNROLL for (int v = 0; v < vectors; v++)
+            bv[v] = v == vectors - 1 ? vf_load_n(b + v * RV_LANES, lanes) : vf_load(b + v * RV_LANES);
+        UNROLL for (int i = 0; i < rows; i++) {
+            vf x = vf_set1(a[i * o.a_row]);
+            UNROLL for (int v = 0; v < vectors; v++)
+                sum[i][v] += x * bv[v];
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vectors; v++) {
+            float *c = o.c + i * o.ldc + v * RV_LANES;
+            size_t n = v == vectors - 1 ? lanes : RV_LANES;
+            vf_store_n(c, o.add ? vf_load_n(c, n) + sum[i][v] : sum[i][v], n);
+        }
+}
+
+#define TILE(height)                                                          \
+    case height:                                                              \
+        tile(o, height <= MR ? height : MR, vectors, lanes);                  \
+        break;
+
+RV_INLINE void tile_of(operands o, int64_t rows, int vectors, size_t lanes)
+{
+    switch (rows) {
+        TILE(1) TILE(2)
+#if defined(__AVX2__)
+        TILE(3) TILE(4) TILE(5) TILE(6)
+#endif
+#if defined(__AVX512F__)
+        TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+#endif
+    }
+}
+
+static void tile_pair(operands o, int64_t rows)
+{
+    tile_of(o, rows, NV, RV_LANES);
+}
+
+static void tile_single(operands o, int64_t rows)
+{
+    tile_of(o, rows, 1, RV_LANES);
+}
+
+static void tile_tail(operands o, int64_t rows, size_t lanes)
+{
+    tile_of(o, rows, 1, lanes);
+}
+
+/* All rows of a strip of columns. */
+static void strip(operands o, int64_t m, int64_t columns)
+{
+    int64_t tiles = (m + MR - 1) / MR;
+    for (int64_t t = 0, i = 0; t < tiles; t++) {
+        int64_t rows = (m - i + tiles - t - 1) / (tiles - t);
+        if (columns == NV * RV_LANES)
+            tile_pair(o, rows);
+        else if (columns == RV_LANES)
+            tile_single(o, rows);
+        else
+            tile_tail(o, rows, (size_t)columns);
+        i += rows;
+        o.a += rows * o.a_row;
+        o.c += rows * o.ldc;
+    }
+}
+
+static void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
+                    const float *b, int64_t ldb, bool add, float *c, int64_t ldc)
+{
+    for (int64_t j = 0; j < n;) {
+        int64_t left = n - j;
+        int64_t columns = left >= NV * RV_LANES ? NV * RV_LANES : left >= RV_LANES ? RV_LANES : left;
+        strip((operands){k, a, a_row, a_column, b + j, ldb, add, c + j, ldc}, m, columns);
+        j += columns;
+    }
+}
+
+/* ---- transposition ---- */
+
+#if defined(__AVX512F__)
+enum { BLOCK = 16 };
+
+static void transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to)
+{
+    __m512 r[16], t[16];
+    UNROLL for (int i = 0; i < 16; i++)
+        r[i] = _mm512_loadu_ps(from + i * ld_from);
+    UNROLL for (int i = 0; i < 16; i += 2) { /* pairs of rows, within quarters */
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    UNROLL for (int i = 0; i < 16; i += 4) { /* fours of rows: r[i + c] has column c of each quarter */
+        r[i] = (__m512)_mm512_unpacklo_pd((__m512d)t[i], (__m512d)t[i + 2]);
+        r[i + 1] = (__m512)_mm512_unpackhi_pd((__m512d)t[i], (__m512d)t[i + 2]);
+        r[i + 2] = (__m512)_mm512_unpacklo_pd((__m512d)t[i + 1], (__m512d)t[i + 3]);
+        r[i + 3] = (__m512)_mm512_unpackhi_pd((__m512d)t[i + 1], (__m512d)t[i + 3]);
+    }
+    UNROLL for (int i = 0; i < 4; i++) { /* quarters 0, 2 and 1, 3 of eights of rows */
+        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    UNROLL for (int i = 0; i < 4; i++) {
+        _mm512_storeu_ps(to + i * ld_to, _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88));
+        _mm512_storeu_ps(to + (i + 8) * ld_to, _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd));
+        _mm512_storeu_ps(to + (i + 4) * ld_to, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88));
+        _mm512_storeu_ps(to + (i + 12) * ld_to, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd));
+    }
+}
+#else
+enum { BLOCK = 4 };
+
+static void transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to)
+{
+    rv_vf4 r[4];
+    for (int i = 0; i < 4; i++)
+        memcpy(&r[i], from + i * ld_from, sizeof r[i]);
+    rv_vf4 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    rv_vf4 c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+    r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+    r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+    for (int i = 0; i < 4; i++)
+        memcpy(to + i * ld_to, &r[i], sizeof r[i]);
+}
+#endif
+
+static void transpose(int64_t rows, int64_t columns, const float *from, int64_t ld_from, float *to, int64_t ld_to)
+{
+    int64_t r_end = rows - rows % BLOCK, c_end = columns - columns % BLOCK;
+    for (int64_t r = 0; r < r_end; r += BLOCK) {
+        for (int64_t c = 0; c < c_end; c += BLOCK)
+            transpose_block(from + r * ld_from + c, ld_from, to + c * ld_to + r, ld_to);
+        for (int64_t i = r; i < r + BLOCK; i++)
+            for (int64_t c = c_end; c < columns; c++)
+                to[c * ld_to + i] = from[i * ld_from + c];
+    }
+    for (int64_t r = r_end; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            to[c * ld_to + r] = from[r * ld_from + c];
+}
+
+const struct rv_cpu_gemm RV_CPU_TABLE(gemm) = {.product = product, .transpose = transpose};

@@ -1,0 +1,19 @@
+/* Matrix products without packing or call overhead, for operands that fit the caches:
+ * heads of attention, small batched products; and transposition. */
+#ifndef RV_TENSOR_KERNELS_CPU_GEMM_H
+#define RV_TENSOR_KERNELS_CPU_GEMM_H
+
+#include "tensor/kernels/cpu/cpu.h"
+
+struct rv_cpu_gemm {
+    /* c (+)= a b, c [m, n] with rows ldc apart.  Element (i, p) of a stands at
+     * a[i * a_row + p * a_column], so either order of a is served; rows of b [k, n] are
+     * contiguous and ldb apart.  The sum over p runs in order in one accumulator. */
+    void (*product)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
+                    const float *b, int64_t ldb, bool add, float *c, int64_t ldc);
+    /* to [columns, rows] = transpose of from [rows, columns]. */
+    void (*transpose)(int64_t rows, int64_t columns, const float *from, int64_t ld_from, float *to,
+                      int64_t ld_to);
+};
+
+#endif
