@@ -103,7 +103,8 @@ static rv_status plain_size(const char *path, int64_t *size, rv_error *err)
         fclose(file);
     if (!done)
         return rv_fail(err, RV_E_IO, "%s: cannot read the size at the end of the gzip file", path);
-    *size = (int64_t)((uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 | (uint32_t)tail[3] << 24);
+    *size = (int64_t)((uint32_t)tail[0] | (uint32_t)tail[1] << 8 | (uint32_t)tail[2] << 16 |
+                      (uint32_t)tail[3] << 24);
     return RV_OK;
 }
 

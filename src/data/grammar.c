@@ -48,8 +48,8 @@ typedef struct play {
     int cast[CAST], subjects[SUBJECTS]; /* word numbers */
     unsigned char *text;
     size_t size;
-    int column;      /* of the line being spoken */
-    bool start;      /* the next word begins a sentence */
+    int column; /* of the line being spoken */
+    bool start; /* the next word begins a sentence */
 } play;
 
 static double draw(play *p)
@@ -95,10 +95,12 @@ static const char *pick(play *p, const char *const *parts, int count)
 
 static void make_word(play *p, word_class class, char word[WORD_SIZE])
 {
-    static const char *const onsets[] = {"t", "s", "h", "n", "l", "m", "", "d", "b", "th", "w", "r", "f", "c",
-                                         "g", "p", "st", "v", "br", "k", "gr", "j", "fl", "qu", "sh", "tr", "y", "z"};
+    static const char *const onsets[] = {"t",  "s", "h",  "n",  "l",  "m",  "",   "d", "b",  "th",
+                                         "w",  "r", "f",  "c",  "g",  "p",  "st", "v", "br", "k",
+                                         "gr", "j", "fl", "qu", "sh", "tr", "y",  "z"};
     static const char *const vowels[] = {"e", "a", "o", "i", "u", "ea", "ou", "ai", "oo"};
-    static const char *const codas[] = {"", "n", "r", "t", "s", "d", "l", "nd", "m", "st", "ck", "x", "p", "ng"};
+    static const char *const codas[] = {"",   "n", "r",  "t",  "s", "d", "l",
+                                        "nd", "m", "st", "ck", "x", "p", "ng"};
     static const char *const endings[CLASSES] = {[ADJECTIVE] = "ous", [ADVERB] = "ly"};
     int least = lexicon[class].min_syllables, range = lexicon[class].max_syllables - least + 1;
     word[0] = '\0';
@@ -124,13 +126,13 @@ static bool is_known(const play *p, int count, const char *word)
 static void make_vocabulary(play *p)
 {
     int count = 0;
-    for (int class = 0; class < CLASSES; class++) {
-        p->begin[class] = count;
+    for (int kind = 0; kind < CLASSES; kind++) {
+        p->begin[kind] = count;
         double sum = 0;
-        for (int rank = 1; rank <= lexicon[class].words; rank++, count++) {
+        for (int rank = 1; rank <= lexicon[kind].words; rank++, count++) {
             do
-                make_word(p, (word_class)class, p->words[count]);
-            while (strlen(p->words[count]) < 2 - (class == DETERMINER) || is_known(p, count, p->words[count]));
+                make_word(p, (word_class)kind, p->words[count]);
+            while (strlen(p->words[count]) < 2 - (kind == DETERMINER) || is_known(p, count, p->words[count]));
             sum += 1.0 / rank;
             p->cumulative[count] = sum;
         }

@@ -72,8 +72,9 @@ static rv_status windows_new(rv_source **out, unsigned char *text, size_t size, 
     windows *w = NULL;
     if (block < 1 || block >= validation || block >= train) {
         free(text);
-        return rv_fail(err, RV_E_RANGE, "%s: block must be in [1, %lld] (90 %% train, 10 %% validation), found %d",
-                       title, validation > 1 ? (long long)validation - 1 : 0, block);
+        return rv_fail(err, RV_E_RANGE,
+                       "%s: block must be in [1, %lld] (90 %% train, 10 %% validation), found %d", title,
+                       validation > 1 ? (long long)validation - 1 : 0, block);
     }
     if (!(w = calloc(1, sizeof *w))) {
         free(text);

@@ -125,7 +125,8 @@ static void padding(void **state)
     assert_int_equal(rv_source_modular(&source, 5, "addition", 0.5, 0, NULL), RV_OK);
     int32_t tokens[3][4], labels[3];
     memset(tokens, 7, sizeof tokens);
-    source->fill(source, RV_SPLIT_TRAIN, (int64_t[]){0, -1, 1}, 3, nothing, 0, RV_F64, (void *[]){tokens, labels});
+    source->fill(source, RV_SPLIT_TRAIN, (int64_t[]){0, -1, 1}, 3, nothing, 0, RV_F64,
+                 (void *[]){tokens, labels});
     static const int32_t zeros[4];
     assert_memory_equal(tokens[1], zeros, sizeof zeros);
     assert_int_equal(labels[1], -1);
@@ -152,8 +153,10 @@ static void refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_equation_once), cmocka_unit_test(grokking_setting),
-        cmocka_unit_test(split_follows_the_seed), cmocka_unit_test(padding),
+        cmocka_unit_test(every_equation_once),
+        cmocka_unit_test(grokking_setting),
+        cmocka_unit_test(split_follows_the_seed),
+        cmocka_unit_test(padding),
         cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,8 +52,8 @@ static void windows_of_a_small_text(void **state)
     assert_int_equal(rv_source_text(&source, folder, 4, NULL), RV_OK);
     assert_int_equal(source->classes, 10);
     assert_true(source->draw);
-    assert_int_equal(source->examples[RV_SPLIT_TRAIN], 90 - 4);   /* starts 0 .. 85 */
-    assert_int_equal(source->examples[RV_SPLIT_VALIDATION], 2);   /* 90..94 and 94..98 */
+    assert_int_equal(source->examples[RV_SPLIT_TRAIN], 90 - 4); /* starts 0 .. 85 */
+    assert_int_equal(source->examples[RV_SPLIT_VALIDATION], 2); /* 90..94 and 94..98 */
     assert_int_equal(source->examples[RV_SPLIT_TEST], 0);
 
     int32_t tokens[3][4], labels[3][4];
@@ -214,7 +214,8 @@ static void tinyshakespeare(void **state)
     assert_int_equal(source->examples[RV_SPLIT_TRAIN], 1003854 - 64); /* nanoGPT's train.bin */
     assert_int_equal(source->examples[RV_SPLIT_VALIDATION], (111540 - 1) / 64);
     /* "First Citizen:\nBefore": nanoGPT's encoding of the alphabet sorted by byte. */
-    static const int32_t begins[] = {18, 47, 56, 57, 58, 1, 15, 47, 58, 47, 64, 43, 52, 10, 0, 14, 43, 44, 53, 56, 43};
+    static const int32_t begins[] = {18, 47, 56, 57, 58, 1,  15, 47, 58, 47, 64,
+                                     43, 52, 10, 0,  14, 43, 44, 53, 56, 43};
     int32_t tokens[64], labels[64];
     source->fill(source, RV_SPLIT_TRAIN, (int64_t[]){0}, 1, nothing, 0, RV_F32, (void *[]){tokens, labels});
     assert_memory_equal(tokens, begins, sizeof begins);
