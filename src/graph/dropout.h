@@ -14,12 +14,21 @@
 
 #include "graph/op.h"
 
+static inline rv_random rv_dropout_stream(const rv_call *call)
+{
+    return (rv_random){call->shard.seed, RV_RANDOM_DROPOUT, call->shard.step};
+}
+
+/* The block of element 0. */
+static inline uint64_t rv_dropout_first(const rv_call *call)
+{
+    return (((uint64_t)call->shard.shard << 20) + call->node_index) << 34;
+}
+
 /* The words of elements 4 * block .. 4 * block + 3. */
 static inline void rv_dropout_words(const rv_call *call, uint64_t block, uint32_t words[4])
 {
-    const rv_random stream = {call->shard.seed, RV_RANDOM_DROPOUT, call->shard.step};
-    const uint64_t node = ((uint64_t)call->shard.shard << 20) + call->node_index;
-    rv_random_block(stream, (node << 34) + block, words);
+    rv_random_block(rv_dropout_stream(call), rv_dropout_first(call) + block, words);
 }
 
 /* The least word that is kept, in [0, 2^32]. */

@@ -1,0 +1,162 @@
+/* Sums, products and scaling: one pass over memory, vectors of 16 and one masked tail. */
+#include "tensor/kernels/cpu/elementwise.h"
+
+#include "tensor/kernels/cpu/vec.h"
+
+typedef enum pairing { ADD, MULTIPLY, MULTIPLY_ADD, SCALE, SCALE_ADD } pairing;
+
+/* One vector of the result; b is the factor for the last two. */
+RV_INLINE vf pair(pairing kind, vf a, vf b, vf y)
+{
+    switch (kind) {
+    case ADD:
+        return a + b;
+    case MULTIPLY:
+    case SCALE:
+        return a * b;
+    case MULTIPLY_ADD:
+    case SCALE_ADD:
+        return y + a * b;
+    }
+    return a;
+}
+
+RV_INLINE bool reads_y(pairing kind)
+{
+    return kind == MULTIPLY_ADD || kind == SCALE_ADD;
+}
+
+/* y = pair(a, b) over arrays of one length. */
+RV_INLINE void pair_arrays(pairing kind, size_t n, const float *a, const float *b, float *y)
+{
+    size_t i = 0;
+    for (; i + RV_LANES <= n; i += RV_LANES)
+        vf_store(y + i, pair(kind, vf_load(a + i), vf_load(b + i),
+                             reads_y(kind) ? vf_load(y + i) : vf_zero()));
+    if (i < n)
+        vf_store_n(y + i, pair(kind, vf_load_n(a + i, n - i), vf_load_n(b + i, n - i),
+                               reads_y(kind) ? vf_load_n(y + i, n - i) : vf_zero()), n - i);
+}
+
+/* y = pair(a, b) with one b for all. */
+RV_INLINE void pair_scalar(pairing kind, size_t n, const float *a, float b, float *y)
+{
+    const vf vb = vf_set1(b);
+    size_t i = 0;
+    for (; i + RV_LANES <= n; i += RV_LANES)
+        vf_store(y + i, pair(kind, vf_load(a + i), vb, reads_y(kind) ? vf_load(y + i) : vf_zero()));
+    if (i < n)
+        vf_store_n(y + i, pair(kind, vf_load_n(a + i, n - i), vb,
+                               reads_y(kind) ? vf_load_n(y + i, n - i) : vf_zero()), n - i);
+}
+
+RV_INLINE void pair_rows(pairing kind, size_t n, size_t m, const float *a, const float *b, float *y)
+{
+    if (m == 1) {
+        pair_scalar(kind, n, a, b[0], y);
+        return;
+    }
+    for (size_t at = 0; at < n; at += m)
+        pair_arrays(kind, m, a + at, b, y + at);
+}
+
+static void add(size_t n, size_t m, const float *a, const float *b, float *y)
+{
+    pair_rows(ADD, n, m, a, b, y);
+}
+
+static void multiply(size_t n, size_t m, const float *a, const float *b, float *y, bool to)
+{
+    if (to)
+        pair_rows(MULTIPLY_ADD, n, m, a, b, y);
+    else
+        pair_rows(MULTIPLY, n, m, a, b, y);
+}
+
+/* y (+)= value, all of one value. */
+static void fill(size_t n, float value, float *y, bool to)
+{
+    const vf v = vf_set1(value);
+    for (size_t i = 0; i < n; i += RV_LANES) {
+        const size_t k = n - i < RV_LANES ? n - i : RV_LANES;
+        vf_store_n(y + i, to ? vf_load_n(y + i, k) + v : v, k);
+    }
+}
+
+static void scale(size_t n, size_t m, float factor, const float *x, float *y, bool to)
+{
+    if (m == 1 && n > 1) {
+        fill(n, factor * x[0], y, to);
+        return;
+    }
+    for (size_t at = 0; at < n; at += m) {
+        if (to)
+            pair_scalar(SCALE_ADD, m, x, factor, y + at);
+        else if (factor != 1)
+            pair_scalar(SCALE, m, x, factor, y + at);
+        else if (y + at != x)
+            memcpy(y + at, x, m * sizeof *y);
+    }
+}
+
+enum { BLOCK = 64, CHAINS = 4 }; /* rows summed before they join the total; sums in flight */
+
+/* A vector of x (w) of k lanes. */
+RV_INLINE vf term(const float *x, const float *w, size_t at, size_t k)
+{
+    return w ? vf_load_n(x + at, k) * vf_load_n(w + at, k) : vf_load_n(x + at, k);
+}
+
+/* The sum of rows [n / m] of one vector of k columns. */
+RV_INLINE vf column_sum(size_t n, size_t m, const float *x, const float *w, size_t k)
+{
+    vf total = vf_zero();
+    for (size_t at = 0; at < n;) {
+        const size_t end = n - at < BLOCK * m ? n : at + BLOCK * m;
+        vf sum[CHAINS] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
+        for (; at + CHAINS * m <= end; at += CHAINS * m)
+            for (size_t c = 0; c < CHAINS; c++)
+                sum[c] += term(x, w, at + c * m, k);
+        for (; at < end; at += m)
+            sum[0] += term(x, w, at, k);
+        total += (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    }
+    return total;
+}
+
+/* All n elements in one sum: they are rows of 16, summed over the lanes at the end. */
+RV_INLINE float whole_sum(size_t n, const float *x, const float *w)
+{
+    const size_t whole = n - n % RV_LANES;
+    vf sum = column_sum(whole, RV_LANES, x, w, RV_LANES);
+    return vf_sum(sum + term(x, w, whole, n - whole));
+}
+
+RV_INLINE void fold_of(size_t n, size_t m, float factor, const float *x, const float *w, float *y, bool to)
+{
+    if (m == 1) {
+        y[0] = (to ? y[0] : 0) + factor * whole_sum(n, x, w);
+        return;
+    }
+    for (size_t j = 0; j < m; j += RV_LANES) {
+        const size_t k = m - j < RV_LANES ? m - j : RV_LANES;
+        vf sum = column_sum(n, m, x + j, w ? w + j : NULL, k);
+        sum *= vf_set1(factor);
+        vf_store_n(y + j, to ? vf_load_n(y + j, k) + sum : sum, k);
+    }
+}
+
+static void fold(size_t n, size_t m, float factor, const float *x, const float *w, float *y, bool to)
+{
+    if (w)
+        fold_of(n, m, factor, x, w, y, to);
+    else
+        fold_of(n, m, factor, x, NULL, y, to);
+}
+
+const struct rv_cpu_elementwise RV_CPU_TABLE(elementwise) = {
+    .add = add,
+    .multiply = multiply,
+    .scale = scale,
+    .fold = fold,
+};

@@ -1,0 +1,65 @@
+/* Philox4x32-10 on sixteen lanes: the words that rv_random_block gives, bit for bit. */
+#ifndef RV_TENSOR_KERNELS_CPU_PHILOX_H
+#define RV_TENSOR_KERNELS_CPU_PHILOX_H
+
+#include "ravine/core.h"
+#include "tensor/kernels/cpu/vec.h"
+
+typedef uint32_t vu __attribute__((vector_size(64)));
+
+RV_INLINE vu vu_set1(uint32_t x)
+{
+    return (vu)vi_set1((int32_t)x);
+}
+
+/* The high and low halves of the 64-bit products a m. */
+RV_INLINE void vu_multiply(vu a, uint32_t m, vu *high, vu *low)
+{
+#if defined(__AVX512F__)
+    const __m512i b = _mm512_set1_epi32((int32_t)m);
+    const __m512i even = _mm512_mul_epu32((__m512i)a, b);
+    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), b);
+    *high = (vu)_mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd);
+    *low = (vu)_mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(odd, 32));
+#else
+    /* Schoolbook with 16-bit halves: every instruction set multiplies 32 x 32 -> 32. */
+    const vu a0 = a & vu_set1(0xffff), a1 = a >> 16, m0 = vu_set1(m & 0xffff), m1 = vu_set1(m >> 16);
+    const vu middle = a1 * m0 + ((a0 * m0) >> 16);
+    const vu carry = a0 * m1 + (middle & vu_set1(0xffff));
+    *high = a1 * m1 + (middle >> 16) + (carry >> 16);
+    *low = a * vu_set1(m);
+#endif
+}
+
+/* Blocks index .. index + 15 (index a multiple of 16) of the stream, in the order of
+ * memory: words[0] holds the four words of the first four blocks, and so on. */
+RV_INLINE void vu_philox(rv_random stream, uint64_t index, vu words[4])
+{
+    const vu lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    uint32_t key0 = (uint32_t)stream.seed, key1 = (uint32_t)(stream.seed >> 32);
+    vu c0 = vu_set1((uint32_t)index) + lane, c1 = vu_set1((uint32_t)(index >> 32));
+    vu c2 = vu_set1((uint32_t)stream.step);
+    vu c3 = vu_set1((uint32_t)(stream.step >> 32) | (uint32_t)stream.purpose << 24);
+    for (int round = 0; round < 10; round++) {
+        vu high0, low0, high1, low1;
+        vu_multiply(c0, 0xD2511F53u, &high0, &low0);
+        vu_multiply(c2, 0xCD9E8D57u, &high1, &low1);
+        c0 = high1 ^ c1 ^ vu_set1(key0);
+        c1 = low1;
+        c2 = high0 ^ c3 ^ vu_set1(key1);
+        c3 = low0;
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
+    }
+    /* Interleave: c0[0] c1[0] c2[0] c3[0] c0[1] ... */
+    const vu a = __builtin_shufflevector(c0, c2, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const vu b = __builtin_shufflevector(c1, c3, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const vu c = __builtin_shufflevector(c0, c2, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    const vu d = __builtin_shufflevector(c1, c3, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    words[0] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    words[1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    words[2] = __builtin_shufflevector(c, d, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    words[3] = __builtin_shufflevector(c, d, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+#endif
