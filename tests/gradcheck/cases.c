@@ -1,8 +1,8 @@
 /* Every operation with every option: one line each.
  *
  * A(name, extents) is an operand as activations are, P a parameter, Q one of another
- * kind of values, I an input of the data.  B is the batch (0 in the empty regime), S0 to S2 are drawn sizes, H and W a height
- * and width of at least what is given. */
+ * kind of values, I an input of the data.  B is the batch (0 in the empty regime), S0 to
+ * S2 are drawn sizes, H and W a height and width of at least what is given. */
 #include "problem.h"
 
 #define G p->graph

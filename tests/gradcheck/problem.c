@@ -77,7 +77,7 @@ rv_value problem_input(problem *p, const char *name, feed_kind kind, int64_t lim
         return known->value;
     const rv_dtype dtype = kind == FEED_IDS || kind == FEED_PARTIAL ? RV_I32 : RV_F32;
     const rv_value value = rv_graph_input(p->graph, name, dtype, shape);
-    return add_operand(p, (operand){name, kind, limit, shape, value, p->input_count++});
+    return add_operand(p, (operand){name, kind, limit, shape, value, RV_NONE, p->input_count++});
 }
 
 rv_value problem_parameter(problem *p, const char *name, feed_kind kind, rv_shape shape)
@@ -89,12 +89,16 @@ rv_value problem_parameter(problem *p, const char *name, feed_kind kind, rv_shap
         return problem_input(p, name, kind, 0, shape);
     const rv_value value =
         rv_graph_parameter(p->graph, name, RV_ROLE_HIDDEN, shape, (rv_init){RV_INIT_ZERO, 0});
-    return add_operand(p, (operand){name, kind, 0, shape, value, -1});
+    return add_operand(p, (operand){name, kind, 0, shape, value, RV_NONE, -1});
 }
 
 rv_value problem_activation(problem *p, const char *name, rv_shape shape)
 {
-    return rv_scale(p->graph, problem_parameter(p, name, FEED_SPREAD, shape), 1);
+    const rv_value value = problem_parameter(p, name, FEED_SPREAD, shape);
+    operand *o = find_operand(p, name);
+    if (o->activation == RV_NONE)
+        o->activation = rv_scale(p->graph, value, 1);
+    return o->activation;
 }
 
 /* ---- the graph -------------------------------------------------------- */

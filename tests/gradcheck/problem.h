@@ -35,7 +35,7 @@ typedef struct operand {
     feed_kind kind;
     int64_t limit;
     rv_shape shape;
-    rv_value value;
+    rv_value value, activation; /* the operand itself; behind an operation, RV_NONE until asked for */
     int input; /* number of the input, or -1: a parameter */
 } operand;
 
