@@ -259,12 +259,13 @@ static void fuzz(reader_fn *read)
         whole[bit / 8] ^= (unsigned char)(1u << bit % 8);
         put(whole, n);
         if (read(path, &set, NULL) == RV_OK) {
-            volatile unsigned char sum = 0;
+            int sum = 0;
             for (int i = 0; i < set.count; i++) {
                 size_t size = (size_t)rv_shape_size(&set.arrays[i].shape) * rv_dtype_size(set.arrays[i].dtype);
                 for (size_t k = 0; k < size; k++)
                     sum ^= ((unsigned char *)set.arrays[i].data)[k];
             }
+            assert_in_range(sum, 0, 255);
             rv_array_set_release(&set);
         }
         whole[bit / 8] ^= (unsigned char)(1u << bit % 8);
