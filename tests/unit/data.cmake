@@ -1,3 +1,3 @@
-foreach(module modular text)
+foreach(module modular text idx cifar)
   ravine_test(unit_${module} ${CMAKE_CURRENT_LIST_DIR}/${module}.c unit)
 endforeach()

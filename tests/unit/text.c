@@ -1,53 +1,23 @@
 /* Text: nanoGPT's windows over a small file, the statistics of the procedural play,
  * and the real corpus where there is one. */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
 
 #include "data/grammar.h"
+#include "data_folder.h"
 #include "ravine/data.h"
 
+static const char file[] = "tinyshakespeare/input.txt";
 static const rv_random nothing = {0, RV_RANDOM_AUGMENT, 0};
-
-/* A data folder whose tinyshakespeare/input.txt holds these bytes. */
-static void make_folder(char folder[64], const char *bytes, size_t size)
-{
-    strcpy(folder, "/tmp/ravine-text-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    char path[128];
-    snprintf(path, sizeof path, "%s/tinyshakespeare", folder);
-    assert_int_equal(mkdir(path, 0700), 0);
-    strcat(path, "/input.txt");
-    FILE *file = fopen(path, "wb");
-    assert_int_equal(fwrite(bytes, 1, size, file), size);
-    fclose(file);
-}
-
-static void remove_folder(const char *folder)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/tinyshakespeare/input.txt", folder);
-    unlink(path);
-    *strrchr(path, '/') = '\0';
-    rmdir(path);
-    rmdir(folder);
-}
 
 /* 100 bytes: "abcdefghij" ten times; 90 train, 10 validation. */
 static void windows_of_a_small_text(void **state)
 {
     (void)state;
-    char folder[64], text[100];
+    char folder[FOLDER_SIZE], text[100];
     for (int i = 0; i < 100; i++)
         text[i] = (char)('a' + i % 10);
-    make_folder(folder, text, sizeof text);
+    folder_make(folder);
+    folder_put(folder, file, text, sizeof text, NULL);
     rv_source *source;
     assert_int_equal(rv_source_text(&source, folder, 4, NULL), RV_OK);
     assert_int_equal(source->classes, 10);
@@ -73,16 +43,17 @@ static void windows_of_a_small_text(void **state)
     assert_int_equal(tokens[1][0], 4);
     assert_int_equal(labels[1][3], 8);
     rv_source_free(source);
-    remove_folder(folder);
+    folder_remove(folder);
 }
 
 static void refuses(void **state)
 {
     (void)state;
-    char folder[64];
+    char folder[FOLDER_SIZE];
     rv_source *source;
     rv_error err;
-    make_folder(folder, "to be or not to be", 18); /* 16 train, 2 validation */
+    folder_make(folder);
+    folder_put(folder, file, "to be or not to be", 18, NULL); /* 16 train, 2 validation */
     assert_int_equal(rv_source_text(&source, folder, 1, &err), RV_OK);
     rv_source_free(source);
     assert_int_equal(rv_source_text(&source, folder, 2, &err), RV_E_RANGE);
@@ -90,11 +61,10 @@ static void refuses(void **state)
     assert_int_equal(rv_source_text(&source, folder, 0, &err), RV_E_RANGE);
     assert_int_equal(rv_source_text(&source, folder, -1, &err), RV_E_RANGE);
     assert_null(source);
-    remove_folder(folder);
-    make_folder(folder, "", 0);
+    folder_put(folder, file, "", 0, NULL);
     assert_int_not_equal(rv_source_text(&source, folder, 1, &err), RV_OK);
     assert_non_null(strstr(err.message, "input.txt"));
-    remove_folder(folder);
+    folder_remove(folder);
 }
 
 /* ---- the procedural play ---------------------------------------------- */
