@@ -1,0 +1,121 @@
+/* Puts the page together, keeps its state in the address, and tests itself on request. */
+
+const refreshers = [];
+
+/* ---- state: what is shown is remembered after the '#' ---- */
+
+function readState() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  for (const [key, allowed] of [["x", ["step", "examples", "seconds"]], ["unit", ["examples", "seconds"]]])
+    if (allowed.includes(given.get(key))) state[key] = given.get(key);
+  for (const key of ["logx", "logy", "smooth"]) if (given.has(key)) state[key] = given.get(key) === "1";
+}
+
+function writeState() {
+  const words = new URLSearchParams({ x: state.x, unit: state.unit });
+  for (const key of ["logx", "logy", "smooth"]) words.set(key, state[key] ? "1" : "0");
+  history.replaceState(null, "", "#" + words);
+}
+
+function refresh() {
+  for (const button of document.querySelectorAll("button[data-key]"))
+    button.setAttribute("aria-pressed", String(String(state[button.dataset.key]) === button.dataset.value));
+  for (const button of document.querySelectorAll("button[data-series]"))
+    button.setAttribute("aria-pressed", String(!state.hidden.has(button.dataset.series)));
+  for (const update of refreshers) update();
+  return drawAll();
+}
+
+function setState(key, value) {
+  state[key] = value;
+  writeState();
+  return refresh();
+}
+
+function toggleSeries(label) {
+  if (!state.hidden.delete(label)) state.hidden.add(label);
+  return refresh();
+}
+
+/* ---- light and dark ---- */
+
+const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+
+function stored() {
+  try { return localStorage.getItem("ravine-theme"); } catch { return null; }
+}
+
+function applyTheme(name) {
+  document.documentElement.dataset.theme = name;
+  const button = document.getElementById("theme");
+  if (button) button.textContent = name === "dark" ? "Light" : "Dark";
+  if (button) button.setAttribute("aria-label", `Switch to ${name === "dark" ? "light" : "dark"} colours`);
+}
+
+function switchTheme() {
+  const next = theme() === "dark" ? "light" : "dark";
+  try { localStorage.setItem("ravine-theme", next); } catch { /* private window: not remembered */ }
+  applyTheme(next);
+  return refresh();
+}
+
+/* ---- the page ---- */
+
+function assemble(data) {
+  const problems = data.bench ? benchProblems(data) : runProblems(data);
+  const main = document.getElementById("main");
+  document.getElementById("head").replaceChildren(...head(data), ...[notices(data)].filter(Boolean));
+  const parts = [];
+  if (data.bench) parts.push(summarySection(problems, data.bench.scores.optimizers), profileSection(problems, data.bench.scores.optimizers));
+  parts.push(el("section", { id: "curves" }, el("h2", {}, "Curves"), axisTools(), problems.map(problemBlock)));
+  parts.push(configSection(data, problems), dataSection(data));
+  main.replaceChildren(...parts);
+  document.getElementById("foot").replaceChildren(`Written by Ravine ${data.version} on ${day(data.made)}. Charts by Plotly.js.`);
+}
+
+/* ---- self-test: open the page with #selftest and read the attributes of <html> ---- */
+
+function firstAxis() {
+  return document.querySelector("#curves .plot")._fullLayout.xaxis;
+}
+
+async function selfTest(errors) {
+  const out = document.documentElement.dataset, press = (key, value) =>
+    document.querySelector(`#curves button[data-key="${key}"][data-value="${value}"]`).click();
+  const settle = () => new Promise((done) => setTimeout(done, 50));
+  out.figures = figures.length;
+  out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .scatterlayer .trace")).length;
+  out.axisBefore = firstAxis().type;
+  press("logx", "true");
+  await settle();
+  out.axisAfter = firstAxis().type;
+  press("x", "seconds");
+  await settle();
+  out.axisTitle = firstAxis().title.text;
+  press("logx", "true");
+  await settle();
+  out.axisBack = firstAxis().type;
+  switchTheme();
+  await settle();
+  out.svg = (await Plotly.toImage({ data: figures[0].build().traces, layout: layoutOf(figures[0].build()) }, { format: "svg" })).startsWith("data:image/svg+xml");
+  out.overflow = document.documentElement.scrollWidth > document.documentElement.clientWidth;
+  out.scripts = document.scripts.length;
+  out.errors = errors.join(" | ");
+  out.selftest = "done";
+}
+
+async function start() {
+  const errors = [], testing = location.hash === "#selftest";
+  addEventListener("error", (event) => errors.push(event.message));
+  addEventListener("unhandledrejection", (event) => errors.push(String(event.reason)));
+  document.addEventListener("securitypolicyviolation", (event) => errors.push(`policy: ${event.violatedDirective}`));
+  applyTheme(stored() || (prefersDark.matches ? "dark" : "light"));
+  readState();
+  assemble(JSON.parse(document.getElementById("data").textContent));
+  applyTheme(theme());
+  prefersDark.addEventListener("change", () => { if (!stored()) { applyTheme(prefersDark.matches ? "dark" : "light"); refresh(); } });
+  await refresh();
+  if (testing) await selfTest(errors);
+}
+
+start();
