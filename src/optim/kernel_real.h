@@ -1,0 +1,35 @@
+/* What kernels of one element type share; included by kernel.h once per type. */
+
+/* Some cache lines of every stream.  n is a constant in all but the last tile of a block. */
+typedef struct rv_tile {
+    const RV_REAL *w, *g;
+    RV_REAL *s[RV_MAX_SLOTS]; /* slots, updated in place; NULL where absent */
+    RV_REAL *out;             /* the new weights */
+    double (*sum)[RV_SUM_LANES];
+    int n, tensor;
+} rv_tile;
+
+RV_INLINE bool RV_FN(rv_finite)(const RV_REAL *x, int64_t n)
+{
+    RV_REAL_INT bad = 0;
+    for (int64_t i = 0; i < n; i++)
+        bad |= RV_MATH(fabs)(x[i]) <= RV_REAL_MAX ? 0 : 1;
+    return bad == 0;
+}
+
+/* Adds the products of a and b to lanes, whose order of summation is fixed. */
+RV_INLINE void RV_FN(rv_dot)(const RV_REAL *a, const RV_REAL *b, int64_t n, double *lanes)
+{
+    int64_t i = 0;
+    for (; i + RV_SUM_LANES <= n; i += RV_SUM_LANES)
+        for (int j = 0; j < RV_SUM_LANES; j++)
+            lanes[j] += (double)a[i + j] * (double)b[i + j];
+    for (int j = 0; i + j < n; j++)
+        lanes[j] += (double)a[i + j] * (double)b[i + j];
+}
+
+/* The lanes of a sum, added in a fixed tree. */
+RV_INLINE double RV_FN(rv_lanes)(const double *lane)
+{
+    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}

@@ -1,0 +1,78 @@
+/* The inside of an optimizer, shared by the files of this room.  Invariant: groups stand
+ * in the order of the rules, and every tensor belongs to exactly one of them. */
+#ifndef RV_OPTIM_OPTIMIZER_H
+#define RV_OPTIM_OPTIMIZER_H
+
+#include "core/arena.h"
+#include "optim/method.h"
+
+/* A contiguous part of a tensor: the unit of elementwise work. */
+typedef struct rv_piece {
+    int tensor; /* of the group */
+    int64_t start, size;
+} rv_piece;
+
+/* Some pieces that one worker takes together. */
+typedef struct rv_span {
+    int first, count;
+} rv_span;
+
+typedef struct rv_group {
+    const rv_method *method;
+    rv_pool *pool;                /* of the optimizer, borrowed */
+    void *workspace;              /* of the optimizer, [workers][workspace_size] */
+    size_t workspace_size;
+    char label[RV_NAME_SIZE]; /* "adamw", "adamw#2" for its second rule */
+    rv_rule rule;             /* method and params are not used here */
+    char *glob;               /* owner of rule.name */
+    void *params;             /* resolved */
+    int count;
+    rv_tensor *tensors; /* [count] */
+    int *index;         /* [count], position in the caller's list */
+    void **w;           /* [count], of the step being made */
+    const void **g;
+    void **slots;           /* [count][slot_count], NULL where absent */
+    rv_shape *slot_shapes;  /* [count][slot_count] */
+    rv_piece *pieces;
+    int piece_count;
+    rv_span *spans;
+    int span_count;
+    unsigned char *faults;             /* one per piece or task */
+    double (*partial)[RV_MAX_SUMS];    /* per piece */
+    double (*tensor_sums)[RV_MAX_SUMS]; /* per tensor */
+    double scalars[RV_MAX_SCALARS];
+} rv_group;
+
+struct rv_optimizer {
+    const rv_method *method; /* the one asked for */
+    rv_dtype dtype;
+    rv_pool *pool;
+    uint64_t seed;
+    double lr_factor;
+    double steps; /* whole; a double, so that it is an array of the state like all others */
+    int count;    /* tensors in the caller's order */
+    int64_t *offsets; /* [count], of the flat calls */
+    int64_t flat_size;
+    int group_count;
+    rv_group *groups;
+    rv_arena state, workspace;
+    void **flat_w, **flat_g; /* [count], of the flat calls */
+};
+
+/* rules.c: groups with their parameters, from options; tensors are not assigned yet. */
+rv_status rv_groups_new(rv_optimizer *o, const rv_optimizer_options *options, rv_error *err);
+void rv_groups_free(rv_optimizer *o);
+/* The group whose rule matches first, or -1. */
+int rv_groups_match(const rv_optimizer *o, const rv_tensor *tensor);
+/* Whether group answers to the owner part of "field" (the method asked for) or
+ * "owner.field" (its method or label); *field is what is set. */
+bool rv_group_addressed(const rv_optimizer *o, const rv_group *group, const char *name, const char **field);
+/* The error of a name that addresses no group. */
+rv_status rv_groups_not_addressed(const rv_optimizer *o, const char *name, rv_error *err);
+
+/* plan.c: pieces, slots and workspaces, once the groups have their tensors. */
+rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err);
+
+rv_run rv_group_run(const rv_optimizer *o, rv_group *group, rv_error *err);
+
+#endif

@@ -1,0 +1,116 @@
+/* Memory and division of work.  Invariant: pieces and spans follow from the tensors alone,
+ * so sums are added in the same tree whoever computes their parts. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "optim/optimizer.h"
+
+enum { PIECE = 16384 }; /* elements; a few of them keep a worker busy for tens of microseconds */
+
+bool rv_slot_like(const rv_tensor *tensor, const void *params, rv_shape *shape)
+{
+    (void)params;
+    *shape = tensor->shape;
+    return true;
+}
+
+static rv_status plan_pieces(rv_group *group, rv_error *err)
+{
+    size_t pieces = 0, tasks = 0;
+    for (int i = 0; i < group->count; i++) {
+        pieces += (size_t)((rv_shape_size(&group->tensors[i].shape) + PIECE - 1) / PIECE);
+        tasks += group->method->tasks ? (size_t)group->method->tasks(&group->tensors[i], group->params) : 1;
+    }
+    group->pieces = calloc(pieces + 1, sizeof *group->pieces);
+    group->spans = calloc(pieces + 1, sizeof *group->spans);
+    group->faults = calloc((pieces > tasks ? pieces : tasks) + 1, 1);
+    group->partial = calloc(pieces + 1, sizeof *group->partial);
+    group->tensor_sums = calloc((size_t)group->count + 1, sizeof *group->tensor_sums);
+    if (!group->pieces || !group->spans || !group->faults || !group->partial || !group->tensor_sums)
+        return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+    int64_t filled = 0;
+    for (int i = 0; i < group->count; i++) {
+        const int64_t size = rv_shape_size(&group->tensors[i].shape);
+        for (int64_t start = 0; start < size; start += PIECE) {
+            const int64_t n = size - start < PIECE ? size - start : PIECE;
+            if (group->span_count == 0 || filled + n > PIECE) {
+                group->spans[group->span_count++] = (rv_span){group->piece_count, 0};
+                filled = 0;
+            }
+            group->spans[group->span_count - 1].count++;
+            group->pieces[group->piece_count++] = (rv_piece){i, start, n};
+            filled += n;
+        }
+    }
+    return RV_OK;
+}
+
+/* Shapes of all slots; returns their bytes in the arena. */
+static rv_status plan_slots(rv_group *group, rv_dtype dtype, size_t *bytes, rv_error *err)
+{
+    const int slots = group->method->slot_count;
+    const size_t n = (size_t)group->count * (size_t)slots + 1;
+    group->slots = calloc(n, sizeof *group->slots);
+    group->slot_shapes = calloc(n, sizeof *group->slot_shapes);
+    if (!group->slots || !group->slot_shapes)
+        return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+    for (int i = 0; i < group->count; i++) {
+        for (int k = 0; k < slots; k++) {
+            rv_shape *shape = &group->slot_shapes[i * slots + k];
+            if (!group->method->slots[k].shape(&group->tensors[i], group->params, shape))
+                shape->rank = -1;
+            else
+                *bytes += rv_arena_align((size_t)rv_shape_size(shape) * rv_dtype_size(dtype));
+        }
+    }
+    return RV_OK;
+}
+
+static void place_slots(rv_group *group, rv_dtype dtype, const void *const *w, char **at)
+{
+    const int slots = group->method->slot_count;
+    /* Slot by slot: the streams of one slot over all tensors follow each other in memory. */
+    for (int k = 0; k < slots; k++) {
+        for (int i = 0; i < group->count; i++) {
+            const rv_shape *shape = &group->slot_shapes[i * slots + k];
+            if (shape->rank < 0)
+                continue;
+            const size_t bytes = (size_t)rv_shape_size(shape) * rv_dtype_size(dtype);
+            group->slots[i * slots + k] = *at;
+            if (group->method->slots[k].from_weights && bytes > 0)
+                memcpy(*at, w[group->index[i]], bytes);
+            *at += rv_arena_align(bytes);
+        }
+    }
+}
+
+static size_t workspace_of(const rv_group *group, rv_dtype dtype)
+{
+    size_t most = 0;
+    for (int i = 0; i < group->count && group->method->workspace; i++) {
+        const size_t bytes = group->method->workspace(&group->tensors[i], group->params, dtype);
+        most = bytes > most ? bytes : most;
+    }
+    return rv_arena_align(most);
+}
+
+rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err)
+{
+    size_t bytes = 0, workspace = 0;
+    for (int k = 0; k < o->group_count; k++) {
+        RV_TRY(plan_pieces(&o->groups[k], err));
+        RV_TRY(plan_slots(&o->groups[k], o->dtype, &bytes, err));
+        const size_t most = workspace_of(&o->groups[k], o->dtype);
+        workspace = most > workspace ? most : workspace;
+    }
+    RV_TRY(rv_arena_init(&o->state, bytes, err));
+    RV_TRY(rv_arena_init(&o->workspace, workspace * (size_t)rv_pool_workers(o->pool), err));
+    char *at = o->state.base;
+    for (int k = 0; k < o->group_count; k++) {
+        o->groups[k].pool = o->pool;
+        o->groups[k].workspace = o->workspace.base;
+        o->groups[k].workspace_size = workspace;
+        place_slots(&o->groups[k], o->dtype, w, &at);
+    }
+    return RV_OK;
+}
