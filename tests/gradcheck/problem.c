@@ -44,13 +44,16 @@ static int64_t draw_size(const problem *p, uint64_t index)
 static void draw_sizes(problem *p)
 {
     const rv_random stream = named_stream(p->stream, "batch");
+    const bool large = p->regime == REGIME_EDGE;
     for (uint64_t i = 0; i < 3; i++)
         p->size[i] = draw_size(p, i);
     for (uint64_t i = 0; i < 2; i++)
-        p->room[i] = p->regime == REGIME_ONE ? 0 : (int64_t)rv_random_below(stream, 1 + i, 4);
-    p->batch = p->regime == REGIME_EMPTY ? 0
-               : p->regime == REGIME_ONE ? 1
-                                         : 1 + (int64_t)rv_random_below(stream, 0, 3);
+        p->room[i] = p->regime == REGIME_ONE ? 0 : (int64_t)rv_random_below(stream, 1 + i, large ? 8 : 4);
+    p->batch = 1 + (int64_t)rv_random_below(stream, 0, large ? 9 : 3);
+    if (p->regime == REGIME_ONE)
+        p->batch = 1;
+    if (p->regime == REGIME_EMPTY)
+        p->batch = 0;
 }
 
 /* ---- operands --------------------------------------------------------- */
@@ -190,6 +193,12 @@ static void feed(const session *s, const operand *o, void *to, int64_t offset)
 
 /* ---- session ---------------------------------------------------------- */
 
+static int64_t result_size(const problem *p)
+{
+    const rv_shape shape = rv_graph_shape(p->graph, p->y);
+    return rv_shape_size(&shape);
+}
+
 static void *new_vector(const session *s, int64_t n)
 {
     const size_t size = (rv_dtype_size(s->dtype) * (size_t)n + 64 + 63) / 64 * 64;
@@ -214,6 +223,7 @@ void session_open(session *s, const problem *p, rv_plan_options options, bool tr
     s->layout = rv_plan_layout(s->plan);
     s->w = new_vector(s, s->layout->size);
     s->g = new_vector(s, s->layout->size);
+    s->y = new_vector(s, result_size(p));
     const int64_t statistics = rv_plan_buffer_size(s->plan);
     s->statistics = new_vector(s, statistics);
     for (int64_t i = 0; i < statistics; i++) /* means and variances of evaluation */
@@ -235,6 +245,7 @@ void session_close(session *s)
     rv_plan_free(s->plan);
     free(s->w);
     free(s->g);
+    free(s->y);
     free(s->statistics);
 }
 
@@ -244,6 +255,9 @@ void session_forward(session *s)
     rv_error err = {0};
     check(rv_plan_pack(s->plan, s->w, NULL, &err), &err);
     check(rv_runner_forward(s->runner, s->w, s->statistics, shard, s->loss, &err), &err);
+    const size_t bytes = rv_dtype_size(s->dtype) * (size_t)result_size(s->problem);
+    if (bytes > 0)
+        memcpy(s->y, rv_runner_output(s->runner, "y"), bytes);
 }
 
 void session_backward(session *s)

@@ -90,6 +90,7 @@ typedef struct session {
     rv_dtype dtype;
     bool training;
     void *w, *g, *statistics;
+    void *y; /* copy of the result: the arena is used again in the backward pass */
     double loss[2];
 } session;
 
