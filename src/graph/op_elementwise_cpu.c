@@ -80,18 +80,18 @@ static rv_status add_forward(const rv_call *call, rv_error *err)
     return RV_OK;
 }
 
-/* The second gradient first: the first may lie where gout does. */
+/* Of a value added to itself both gradients share memory, and the second adds to the first. */
 static rv_status add_backward(const rv_call *call, rv_error *err)
 {
     (void)err;
     const size_t n = elements(&call->node->shape), m = elements(&call->node->in_shape[1]);
     const struct rv_cpu_elementwise *kernels = rv_cpu()->elementwise;
+    if (call->gin[0] && call->gin[0] != call->gout)
+        kernels->scale(n, n, 1, call->gout, call->gin[0], call->add[0]);
     if (call->gin[1] && n == m)
         kernels->scale(n, n, 1, call->gout, call->gin[1], call->add[1]);
     else if (call->gin[1])
         kernels->fold(n, m, 1, call->gout, NULL, call->gin[1], call->add[1]);
-    if (call->gin[0])
-        kernels->scale(n, n, 1, call->gout, call->gin[0], call->add[0]);
     return RV_OK;
 }
 
@@ -111,15 +111,14 @@ static rv_status multiply_backward(const rv_call *call, rv_error *err)
     (void)err;
     const size_t n = elements(&call->node->shape), m = elements(&call->node->in_shape[1]);
     const struct rv_cpu_elementwise *kernels = rv_cpu()->elementwise;
+    if (call->gin[0])
+        kernels->multiply(n, m, call->gout, call->in[1], call->gin[0], call->add[0]);
     if (call->gin[1] && n == m)
         kernels->multiply(n, n, call->gout, call->in[0], call->gin[1], call->add[1]);
     else if (call->gin[1])
         kernels->fold(n, m, 1, call->gout, call->in[0], call->gin[1], call->add[1]);
-    if (call->gin[0])
-        kernels->multiply(n, m, call->gout, call->in[1], call->gin[0], call->add[0]);
     return RV_OK;
 }
 
 const rv_kernels rv_multiply_cpu = {.forward = multiply_forward, .backward = multiply_backward,
-                                    .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1), .in_place = true,
-                                    .gradient_in_place = true};
+                                    .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1), .in_place = true};

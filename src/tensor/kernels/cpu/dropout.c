@@ -1,4 +1,4 @@
-/* Dropout: sixteen Philox blocks decide 64 elements at a time. */
+/* Dropout: a Philox block to a lane, so four vectors of elements at a time. */
 #include "tensor/kernels/cpu/dropout.h"
 
 #include "tensor/kernels/cpu/philox.h"

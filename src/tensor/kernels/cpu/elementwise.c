@@ -1,4 +1,4 @@
-/* Sums, products and scaling: one pass over memory, vectors of 16 and one masked tail. */
+/* Sums, products and scaling: one pass over memory, whole vectors and one masked tail. */
 #include "tensor/kernels/cpu/elementwise.h"
 
 #include "tensor/kernels/cpu/vec.h"
@@ -124,7 +124,7 @@ RV_INLINE vf column_sum(size_t n, size_t m, const float *x, const float *w, size
     return total;
 }
 
-/* All n elements in one sum: they are rows of 16, summed over the lanes at the end. */
+/* All n elements in one sum: they are rows of one vector, summed over the lanes at the end. */
 RV_INLINE float whole_sum(size_t n, const float *x, const float *w)
 {
     const size_t whole = n - n % RV_LANES;

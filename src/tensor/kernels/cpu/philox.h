@@ -1,11 +1,11 @@
-/* Philox4x32-10 on sixteen lanes: the words that rv_random_block gives, bit for bit. */
+/* Philox4x32-10, a block to a lane: the words that rv_random_block gives, bit for bit. */
 #ifndef RV_TENSOR_KERNELS_CPU_PHILOX_H
 #define RV_TENSOR_KERNELS_CPU_PHILOX_H
 
 #include "ravine/core.h"
 #include "tensor/kernels/cpu/vec.h"
 
-typedef uint32_t vu __attribute__((vector_size(64)));
+typedef uint32_t vu __attribute__((vector_size(4 * RV_LANES)));
 
 RV_INLINE vu vu_set1(uint32_t x)
 {
@@ -31,11 +31,26 @@ RV_INLINE void vu_multiply(vu a, uint32_t m, vu *high, vu *low)
 #endif
 }
 
-/* Blocks index .. index + 15 (index a multiple of 16) of the stream, in the order of
- * memory: words[0] holds the four words of the first four blocks, and so on. */
+/* a[0] b[0] a[1] b[1] ... of the lower and the upper halves. */
+#if defined(__AVX512F__)
+#define VU_ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define VU_ZIP_HIGH(a, b) \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif defined(__AVX2__)
+#define VU_ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define VU_ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define VU_ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define VU_ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+/* Blocks index .. index + RV_LANES - 1 (index a multiple of RV_LANES) of the stream, in
+ * the order of memory: words[0] holds the four words of the first RV_LANES / 4 blocks. */
 RV_INLINE void vu_philox(rv_random stream, uint64_t index, vu words[4])
 {
-    const vu lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    static const uint32_t numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    vu lane;
+    memcpy(&lane, numbers, sizeof lane);
     uint32_t key0 = (uint32_t)stream.seed, key1 = (uint32_t)(stream.seed >> 32);
     vu c0 = vu_set1((uint32_t)index) + lane, c1 = vu_set1((uint32_t)(index >> 32));
     vu c2 = vu_set1((uint32_t)stream.step);
@@ -51,15 +66,12 @@ RV_INLINE void vu_philox(rv_random stream, uint64_t index, vu words[4])
         key0 += 0x9E3779B9u;
         key1 += 0xBB67AE85u;
     }
-    /* Interleave: c0[0] c1[0] c2[0] c3[0] c0[1] ... */
-    const vu a = __builtin_shufflevector(c0, c2, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const vu b = __builtin_shufflevector(c1, c3, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const vu c = __builtin_shufflevector(c0, c2, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    const vu d = __builtin_shufflevector(c1, c3, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    words[0] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    words[1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    words[2] = __builtin_shufflevector(c, d, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    words[3] = __builtin_shufflevector(c, d, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    const vu even_low = VU_ZIP_LOW(c0, c2), even_high = VU_ZIP_HIGH(c0, c2);
+    const vu odd_low = VU_ZIP_LOW(c1, c3), odd_high = VU_ZIP_HIGH(c1, c3);
+    words[0] = VU_ZIP_LOW(even_low, odd_low);
+    words[1] = VU_ZIP_HIGH(even_low, odd_low);
+    words[2] = VU_ZIP_LOW(even_high, odd_high);
+    words[3] = VU_ZIP_HIGH(even_high, odd_high);
 }
 
 #endif
