@@ -144,7 +144,9 @@ void rv_graph_push(rv_graph *graph, const char *format, ...)
         return;
     }
     graph->mark[graph->depth++] = length;
-    snprintf(graph->path + length, RV_NAME_SIZE - length, "%s%s", length ? "." : "", part);
+    if (length)
+        graph->path[length] = '.';
+    memcpy(graph->path + length + (length > 0), part, (size_t)n + 1);
 }
 
 void rv_graph_pop(rv_graph *graph)
