@@ -1,8 +1,10 @@
 /* Building, feeding and running the small graphs of cases.c. */
 #include "problem.h"
 
-#include <stdarg.h>
+#include <math.h>
 #include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,9 +68,10 @@ static operand *find_operand(problem *p, const char *name)
     return NULL;
 }
 
-static rv_value add_operand(problem *p, operand o)
+static rv_value add_operand(problem *p, const char *name, operand o)
 {
     assert_true(p->operand_count < MOST_OPERANDS);
+    snprintf(o.name, sizeof o.name, "%s", name);
     p->operands[p->operand_count++] = o;
     return o.value;
 }
@@ -79,8 +82,12 @@ rv_value problem_input(problem *p, const char *name, feed_kind kind, int64_t lim
     if (known)
         return known->value;
     const rv_dtype dtype = kind == FEED_IDS || kind == FEED_PARTIAL ? RV_I32 : RV_F32;
-    const rv_value value = rv_graph_input(p->graph, name, dtype, shape);
-    return add_operand(p, (operand){name, kind, limit, shape, value, RV_NONE, p->input_count++});
+    const operand o = {.kind = kind,
+                       .limit = limit,
+                       .shape = shape,
+                       .value = rv_graph_input(p->graph, name, dtype, shape),
+                       .input = p->input_count++};
+    return add_operand(p, name, o);
 }
 
 rv_value problem_parameter(problem *p, const char *name, feed_kind kind, rv_shape shape)
@@ -90,18 +97,26 @@ rv_value problem_parameter(problem *p, const char *name, feed_kind kind, rv_shap
         return known->value;
     if (rv_shape_size(&shape) == 0)
         return problem_input(p, name, kind, 0, shape);
-    const rv_value value =
-        rv_graph_parameter(p->graph, name, RV_ROLE_HIDDEN, shape, (rv_init){RV_INIT_ZERO, 0});
-    return add_operand(p, (operand){name, kind, 0, shape, value, RV_NONE, -1});
+    const rv_init init = {RV_INIT_ZERO, 0};
+    const operand o = {.kind = kind,
+                       .shape = shape,
+                       .value = rv_graph_parameter(p->graph, name, RV_ROLE_HIDDEN, shape, init),
+                       .input = -1};
+    return add_operand(p, name, o);
 }
 
 rv_value problem_activation(problem *p, const char *name, rv_shape shape)
 {
     const rv_value value = problem_parameter(p, name, FEED_SPREAD, shape);
     operand *o = find_operand(p, name);
-    if (o->activation == RV_NONE)
-        o->activation = rv_scale(p->graph, value, 1);
-    return o->activation;
+    if (o->activation != RV_NONE)
+        return o->activation;
+    if (o->input < 0)
+        return o->activation = rv_scale(p->graph, value, 1);
+    char shift[RV_NAME_SIZE];
+    snprintf(shift, sizeof shift, "shift_of_%s", name);
+    const rv_shape last = RV_SHAPE(shape.dim[shape.rank - 1]);
+    return o->activation = rv_add(p->graph, value, problem_parameter(p, shift, FEED_SPREAD, last));
 }
 
 /* ---- the graph -------------------------------------------------------- */
@@ -226,8 +241,11 @@ void session_open(session *s, const problem *p, rv_plan_options options, bool tr
     s->y = new_vector(s, result_size(p));
     const int64_t statistics = rv_plan_buffer_size(s->plan);
     s->statistics = new_vector(s, statistics);
-    for (int64_t i = 0; i < statistics; i++) /* means and variances of evaluation */
-        session_put(s, s->statistics, i, 0.5 + (double)(i % 7) / 8);
+    /* Means and variances of evaluation; what must be written is not a number before. */
+    for (int64_t i = 0; i < statistics; i++)
+        session_put(s, s->statistics, i, training ? NAN : 0.5 + (double)(i % 7) / 8);
+    for (int64_t i = 0; i < s->layout->size; i++)
+        session_put(s, s->g, i, NAN);
     for (int i = 0; i < p->operand_count; i++) {
         const operand *o = &p->operands[i];
         const int tensor = o->input < 0 ? rv_layout_find(s->layout, o->name) : -1;

@@ -31,7 +31,7 @@ typedef enum feed_kind {
 enum { MOST_OPERANDS = 12 };
 
 typedef struct operand {
-    const char *name;
+    char name[RV_NAME_SIZE];
     feed_kind kind;
     int64_t limit;
     rv_shape shape;
@@ -72,7 +72,7 @@ int check_main(const char *group, void (*test)(void **state), const char *filter
 
 /* An operand, made once for each name: a parameter, or an input where it has no element. */
 rv_value problem_parameter(problem *p, const char *name, feed_kind kind, rv_shape shape);
-/* The same behind an operation, as activations are. */
+/* The same behind an operation, as activations are: it has a gradient even where it is empty. */
 rv_value problem_activation(problem *p, const char *name, rv_shape shape);
 rv_value problem_input(problem *p, const char *name, feed_kind kind, int64_t limit, rv_shape shape);
 
