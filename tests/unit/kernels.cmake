@@ -1,1 +1,2 @@
 ravine_test(unit_vec ${CMAKE_CURRENT_LIST_DIR}/vec.c unit)
+ravine_test(unit_layers ${CMAKE_CURRENT_LIST_DIR}/layers.c unit)
