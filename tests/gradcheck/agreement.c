@@ -28,7 +28,7 @@ static double relative_error(const check_pair *pair)
         const int64_t n = rv_shape_size(&pair->problem.operands[i].shape);
         largest = n > largest ? n : largest;
     }
-    return (pair->bf16 ? 0x1p-6 : 0) + 1e-6 * sqrt((double)largest);
+    return (pair->bf16 ? 0x1p-6 : 0) + 0x1p-18 * sqrt((double)largest);
 }
 
 /* n elements of ref from a[at_a] against as many of cpu from b[at_b]. */
