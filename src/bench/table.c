@@ -8,7 +8,7 @@
 #include "core/text.h"
 #include "ravine/bench.h"
 
-enum { FIXED_COLUMNS = 5, FIXED_WIDTH = 42, PROBLEM_WIDTH = 24, MAX_COLUMNS = 64 };
+enum { FIXED_COLUMNS = 4, MAX_COLUMNS = 64 };
 
 typedef struct ranking {
     const json_t *problems, *optimizers, *cells;
@@ -48,7 +48,7 @@ static void sort_order(ranking *r)
     }
 }
 
-/* "12.3 k  4.1 s  lr 0.003": median examples and seconds to the target at the best
+/* "12.3 k 4.1 s @0.003": median examples and seconds to the target at the best
  * setting; a miss shows the setting that came nearest. */
 static void cell_text(const ranking *r, int problem, int optimizer, char *text, size_t size)
 {
@@ -62,12 +62,12 @@ static void cell_text(const ranking *r, int problem, int optimizer, char *text, 
     }
     const json_t *settings = json_object_get(point, "settings");
     if (json_is_number(json_object_get(settings, "lr"))) {
-        lr[0] = ' ', lr[1] = ' ';
+        memcpy(lr, " @", 2);
         rv_json_number(rv_json_real(settings, "lr", NAN), lr + 2, sizeof lr - 2);
     }
     double time = rv_json_real(point, "examples", NAN);
     if (isfinite(time))
-        snprintf(text, size, "%s  %s%s", rv_text_count(time, examples, sizeof examples),
+        snprintf(text, size, "%s %s%s", rv_text_count(time, examples, sizeof examples),
                  rv_text_duration(rv_json_real(point, "seconds", NAN), seconds, sizeof seconds), lr);
     else
         snprintf(text, size, "miss%s", lr);
@@ -88,7 +88,6 @@ static void add_row(const ranking *r, rv_table *table, int optimizer, int first,
     snprintf(store[1], sizeof store[1], "%s", label ? label : "?");
     score_text(real_in(entry, "score", "examples"), store[2], sizeof store[2]);
     score_text(real_in(entry, "score", "seconds"), store[3], sizeof store[3]);
-    snprintf(store[4], sizeof store[4], "%.0f/%d", rv_json_real(entry, "reached", NAN), r->problem_count);
     for (int p = 0; p < count; p++)
         cell_text(r, first + p, optimizer, store[FIXED_COLUMNS + p], sizeof store[0]);
     for (int i = 0; i < FIXED_COLUMNS + count; i++)
@@ -99,8 +98,8 @@ static void add_row(const ranking *r, rv_table *table, int optimizer, int first,
 /* Problems first..first+count-1 beside the scores. */
 static void print_block(const ranking *r, int first, int count, bool colour, rv_text *out)
 {
-    const char *heads[MAX_COLUMNS] = {"#", "optimizer", "score", "in time", "hits"};
-    bool right[MAX_COLUMNS] = {true, false, true, true, true};
+    const char *heads[MAX_COLUMNS] = {"#", "optimizer", "score", "time"};
+    bool right[MAX_COLUMNS] = {true, false, true, true};
     for (int p = 0; p < count; p++) {
         const char *label = json_string_value(json_object_get(json_array_get(r->problems, (size_t)(first + p)), "label"));
         heads[FIXED_COLUMNS + p] = label ? label : "?";
@@ -114,7 +113,7 @@ static void print_block(const ranking *r, int first, int count, bool colour, rv_
 
 static void print_targets(const ranking *r, rv_text *out)
 {
-    rv_text_format(out, "\nTime to target: median over seeds of examples and training seconds, at the best lr.\nTargets:");
+    rv_text_format(out, "\nTime to target: median over seeds of examples and training seconds, @ the best lr.\nTargets:");
     for (int p = 0; p < r->problem_count; p++) {
         const json_t *problem = json_array_get(r->problems, (size_t)p);
         const char *label = json_string_value(json_object_get(problem, "label"));
@@ -126,13 +125,39 @@ static void print_targets(const ranking *r, rv_text *out)
     rv_text_format(out, ".\nScore: performance profile over ratios 1 to 4 to the fastest (1 is best), in examples and in time.\n");
 }
 
+static int widest_line(const rv_text *text)
+{
+    int widest = 0, width = 0;
+    for (size_t i = 0; i < text->size; i++) {
+        bool leading = ((unsigned char)text->data[i] & 0xC0) != 0x80; /* of a UTF-8 letter */
+        width = text->data[i] == '\n' ? 0 : width + leading;
+        widest = width > widest ? width : widest;
+    }
+    return widest;
+}
+
+/* As many problems beside each other as fit. */
+static int problems_at_once(const ranking *r, int width)
+{
+    int most = r->problem_count < MAX_COLUMNS - FIXED_COLUMNS ? r->problem_count : MAX_COLUMNS - FIXED_COLUMNS;
+    for (; most > 1; most--) {
+        int widest = 0;
+        for (int first = 0; first < r->problem_count; first += most) {
+            rv_text trial = {0};
+            int left = r->problem_count - first;
+            print_block(r, first, left < most ? left : most, false, &trial);
+            widest = widest_line(&trial) > widest ? widest_line(&trial) : widest;
+            rv_text_release(&trial);
+        }
+        if (widest <= width)
+            break;
+    }
+    return most;
+}
+
 static void print_ranking(const ranking *r, int width, bool colour, bool complete, rv_text *out)
 {
-    int at_once = (width - FIXED_WIDTH) / PROBLEM_WIDTH;
-    if (at_once < 1)
-        at_once = 1;
-    if (at_once > MAX_COLUMNS - FIXED_COLUMNS)
-        at_once = MAX_COLUMNS - FIXED_COLUMNS;
+    int at_once = problems_at_once(r, width);
     for (int first = 0; first < r->problem_count; first += at_once) {
         int left = r->problem_count - first;
         if (first > 0)

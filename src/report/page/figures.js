@@ -115,8 +115,8 @@ function yRange(traces, log) {
 
 function curveFigure(problem, split, key, title, caption) {
   return figure(title, caption, () => {
-    const transform = metricTransform(problem, key, state.logy), isLoss = split === "train";
-    const window = isLoss && state.smooth ? 9 : 1, bands = [], lines = [];
+    const transform = metricTransform(problem, key, state.logy), aimed = split !== "train" && key === problem.metric;
+    const window = split === "train" && state.smooth ? 9 : 1, bands = [], lines = [];
     const rows = [["series", "runs", AXIS_TITLES[state.x], `median ${key}`, "low", "high"]];
     for (const series of problem.series) {
       const s = overSeeds(series.runs, split, key, state.x, window);
@@ -127,25 +127,20 @@ function curveFigure(problem, split, key, title, caption) {
         name: `${plain(series.label)} (n = ${s.n})`,
         hovertemplate: `${plain(series.label)}<br>%{y:.4~g} at %{x:.4~s}<extra></extra>` }));
     }
-    const target = split !== "train" && Number.isFinite(problem.target) ? targetLine(transform.of(problem.target), transform.title) : {};
-    const hits = split !== "train" ? hitTraces(problem, transform.of) : [];
+    const target = aimed && Number.isFinite(problem.target) ? targetLine(transform.of(problem.target)) : {};
+    const hits = aimed ? hitTraces(problem, transform.of) : [];
     return {
       traces: [...bands, ...lines, ...hits],
       x: { title: AXIS_TITLES[state.x], type: state.logx ? "log" : "linear", ...(state.logx ? {} : { rangemode: "tozero" }) },
-      y: { title: transform.title, type: state.logy ? "log" : "linear", range: yRange(lines, state.logy) },
+      y: { title: transform.title, type: state.logy ? "log" : "linear", range: problem.maximize && key === problem.metric ? undefined : yRange(lines, state.logy) },
       text: `Median ${transform.title} over seeds against ${AXIS_TITLES[state.x]}, one line each for ${sentence(problem.series.map((s) => s.label))}.`,
       rows, ...target,
     };
   });
 }
 
-function targetLine(value, name) {
-  const at = state.logy ? Math.log10(value) : value;
-  return {
-    shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: value, y1: value, line: { color: cssValue("--soft"), width: 1, dash: "4px,4px" } }],
-    annotations: [{ xref: "paper", x: 1, y: at, xanchor: "right", yanchor: "bottom", showarrow: false, font: { size: 11 },
-                    text: `target ${name} ${digits(value, 3)}`, bgcolor: cssValue("--ground"), borderpad: 1, opacity: 0.92 }],
-  };
+function targetLine(value) {
+  return { shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: value, y1: value, line: { color: cssValue("--soft"), width: 1, dash: "4px,4px" } }] };
 }
 
 /* Where the median seed reached the target: what the scores count. */
@@ -182,7 +177,7 @@ function profileFigure(problems, optimizers) {
     });
     return {
       traces, rows,
-      x: { title: `τ: ${state.unit} to target, relative to the fastest`, range: [0.97, 4.03], tickvals: [1, 1.5, 2, 2.5, 3, 3.5, 4] },
+      x: { title: `τ: ${state.unit} to target ÷ fastest`, range: [0.97, 4.03], tickvals: [1, 1.5, 2, 2.5, 3, 3.5, 4] },
       y: { title: "share of problems", range: [-0.03, 1.05], tickformat: ".0%", tickvals: [0, 0.25, 0.5, 0.75, 1] },
       text: `Share of problems within a factor of the fastest, by ${state.unit}.`,
     };
@@ -198,6 +193,45 @@ function ratioToBest(problem, optimizer) {
   const times = problem.series.map((_, i) => bestTime(problem, i, state.unit)).filter(Number.isFinite);
   const time = bestTime(problem, optimizer, state.unit);
   return Number.isFinite(time) ? time / Math.min(...times) : Infinity;
+}
+
+/* ---- every seed ---- */
+
+/* A row per problem, in it a lane per optimizer: what the medians were taken of. */
+function seedsFigure(problems, optimizers) {
+  return figure("Every seed", "Time to target of each seed at the best learning rate, relative to the fastest median; the bar is the median, " +
+    "a cross a miss. Where the dots of two optimizers mix, their order is not established.", () => {
+    const rows = [["problem", "optimizer", "seed", `${state.unit} to target`, "ratio to the fastest median"]], traces = [];
+    const best = problems.map((p) => Math.min(...p.series.map((_, i) => bestTime(p, i, state.unit)).filter(Number.isFinite)));
+    const ratios = problems.flatMap((p, k) => p.series.flatMap((s) => s.times.map((t) => t[state.unit] / best[k]))).filter(Number.isFinite);
+    const edge = 1.15 * Math.max(1.5, ...ratios), shown = optimizers.map((o, i) => i).filter((i) => !state.hidden.has(optimizers[i].label));
+    for (const index of shown) {
+      const label = optimizers[index].label, lane = 0.62 * ((shown.indexOf(index) + 0.5) / shown.length - 0.5);
+      const dots = { x: [], y: [], text: [], symbol: [] }, bars = { x: [], y: [] };
+      problems.forEach((problem, k) => {
+        for (const time of problem.series[index].times) {
+          const value = time[state.unit], hit = Number.isFinite(value), ratio = value / best[k];
+          rows.push([problem.label, label, time.seed, value, ratio]);
+          dots.x.push(hit ? ratio : edge);
+          dots.y.push(k + lane);
+          dots.symbol.push(hit ? "circle" : "x-thin");
+          dots.text.push(`${plain(label)}, ${plain(problem.label)}, seed ${time.seed}<br>${hit ? `${amount(state.unit, value)} (${ratio.toFixed(2)} × the fastest)` : "missed"}`);
+        }
+        const middle = bestTime(problem, index, state.unit) / best[k];
+        if (Number.isFinite(middle)) { bars.x.push(middle, middle, null); bars.y.push(k + lane - 0.075, k + lane + 0.075, null); }
+      });
+      traces.push({ type: "scatter", mode: "lines", x: bars.x, y: bars.y, line: { color: colour(index), width: 3 }, hoverinfo: "skip", name: plain(label) });
+      traces.push({ type: "scatter", mode: "markers", x: dots.x, y: dots.y, text: dots.text, hovertemplate: "%{text}<extra></extra>", showlegend: false, cliponaxis: false,
+        marker: { size: 8, symbol: dots.symbol, color: translucent(index, 0.55), line: { width: dots.symbol.map((s) => (s === "circle" ? 0 : 2)), color: colour(index) } } });
+    }
+    return {
+      traces, rows,
+      x: { title: `${state.unit} to target ÷ fastest median`, type: "log", range: [Math.log10(Math.min(0.9, ...ratios) * 0.95), Math.log10(edge * 1.03)], tickvals: [0.25, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50], ticktext: ["0.25", "0.5", "0.7", "1", "1.5", "2", "3", "4", "6", "10", "20", "50"] },
+      y: { title: "", range: [problems.length - 0.5, -0.5], tickvals: problems.map((_, k) => k), ticktext: problems.map((p) => plain(p.label)), showgrid: false, ticks: "" },
+      shapes: problems.slice(1).map((_, k) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: k + 0.5, y1: k + 0.5, line: { color: cssValue("--grid"), width: 1 } })),
+      text: `Ratios of every seed's time to target on ${sentence(problems.map((p) => p.label))}.`,
+    };
+  });
 }
 
 /* ---- learning-rate sensitivity ---- */

@@ -32,6 +32,11 @@ function digits(value, significant) {
   return text.replace("-", "−");
 }
 
+/* The same number of digits in every row of a column. */
+function fixed(value, significant) {
+  return Number.isFinite(value) ? value.toPrecision(significant).replace("-", "−") : "–";
+}
+
 function count(value) {
   if (!Number.isFinite(value)) return "–";
   for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]])

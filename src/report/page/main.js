@@ -66,7 +66,7 @@ function assemble(data) {
   const main = document.getElementById("main");
   document.getElementById("head").replaceChildren(...head(data), ...[notices(data)].filter(Boolean));
   const parts = [];
-  if (data.bench) parts.push(summarySection(problems, data.bench.scores.optimizers), profileSection(problems, data.bench.scores.optimizers));
+  if (data.bench) parts.push(summarySection(problems, data.bench.scores.optimizers));
   parts.push(el("section", { id: "curves" }, el("h2", {}, "Curves"), axisTools(), problems.map(problemBlock)));
   parts.push(configSection(data, problems), dataSection(data));
   main.replaceChildren(...parts);

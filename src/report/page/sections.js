@@ -34,9 +34,9 @@ function named(label, index) {
 }
 
 function table(caption, heads, rows) {
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, el("table", {}, el("caption", {}, caption),
+  return el("div", {}, el("p", { class: "caption" }, caption), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption }, el("table", {},
     el("thead", {}, el("tr", {}, heads.map(([text, kind]) => el("th", { scope: "col", class: kind }, text)))),
-    el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell, i) => el("td", { class: heads[i][1] }, cell)))))));
+    el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell, i) => el("td", { class: heads[i][1] }, cell))))))));
 }
 
 /* ---- head ---- */
@@ -48,7 +48,7 @@ function mark() {
 
 function head(data) {
   const { bench } = data, metas = data.runs.map((r) => r.meta).filter(Boolean), meta = metas[0] || {};
-  const title = bench ? `Benchmark: ${bench.suite.name || data.folder}` : `Runs in ${data.folder}`;
+  const title = bench ? `Benchmark: ${bench.suite.name || data.folder}` : `Runs in ${data.folder.replace(/\/+$/, "").split("/").pop() || data.folder}`;
   document.title = `${title} – Ravine`;
   const facts = [["Finished", day(bench ? bench.finished : data.made)]];
   if (meta.cpu) facts.push(["Machine", machine(meta)]);
@@ -118,8 +118,10 @@ function reading(problems, optimizers) {
       `${most} of ${plural(problems.length, "problem")}.`);
   } else lines.push("No optimizer reached a target.");
   const first = order[0], second = order[1];
-  if (second && real(first.score[unit]) > real(second.score[unit]))
-    lines.push(`${first.label} ranks first with a score of ${real(first.score[unit]).toFixed(2)}, before ${second.label} with ${real(second.score[unit]).toFixed(2)}.`);
+  if (second && real(first.score[unit]) > real(second.score[unit])) {
+    const [a, b] = [first, second].map((o) => real(o.score[unit])), places = a.toFixed(2) === b.toFixed(2) ? 3 : 2;
+    lines.push(`${first.label} ranks first with a score of ${a.toFixed(places)}, before ${second.label} with ${b.toFixed(places)}.`);
+  }
   for (const o of order) {
     const missed = problems.filter((p) => ratioToBest(p, o.index) === Infinity).map((p) => p.label);
     if (missed.length) lines.push(`${o.label} misses the target on ${sentence(missed)}.`);
@@ -155,14 +157,9 @@ function summarySection(problems, optimizers) {
     list.replaceChildren(...reading(problems, optimizers).map((line) => el("li", {}, line)));
     holder.replaceChildren(rankingTable(problems, optimizers));
   });
-  return el("section", { id: "ranking" }, el("h2", {}, "Ranking"), list, el("div", { class: "tools" }, unitChoice()), holder);
-}
-
-function profileSection(problems, optimizers) {
-  return el("section", { id: "profile" }, el("h2", {}, "How far behind the fastest"),
-    legend(optimizers.map((o, index) => ({ label: o.label, index }))),
-    el("div", { class: "tools" }, unitChoice()),
-    el("div", { class: "charts one" }, profileFigure(problems, optimizers)));
+  return el("section", { id: "ranking" }, el("h2", {}, "Ranking"), list, el("div", { class: "tools" }, unitChoice()), holder,
+    el("div", { class: "problem" }, legend(optimizers.map((o, index) => ({ label: o.label, index }))),
+      el("div", { class: "charts" }, profileFigure(problems, optimizers), seedsFigure(problems, optimizers))));
 }
 
 /* ---- problems ---- */
@@ -182,9 +179,10 @@ function hasCurve(problem, split, key) {
 }
 
 function problemBlock(problem) {
-  const charts = [], circle = problem.series.some((s) => s.cell) ? " A circle is the median time to target." : "";
+  const charts = [], dashed = Number.isFinite(problem.target) ? " Dashed: the target." : "";
+  const circle = problem.series.some((s) => s.cell) ? " Circles: median time to target." : "";
   if (hasCurve(problem, "validation", problem.metric))
-    charts.push(curveFigure(problem, "validation", problem.metric, `${problem.label}: validation ${problem.metric}`, band(problem) + circle));
+    charts.push(curveFigure(problem, "validation", problem.metric, `${problem.label}: validation ${problem.metric}`, band(problem) + dashed + circle));
   if (hasCurve(problem, "train", "loss"))
     charts.push(curveFigure(problem, "train", "loss", `${problem.label}: training loss`, "Loss of the mini-batches; the smoothed line is a running mean over 9 logged points."));
   if (problem.metric !== "loss" && hasCurve(problem, "validation", "loss"))
@@ -215,7 +213,7 @@ function bestTable(problem) {
     if (!point) return [named(series.label, series.index), "not run", "–", "–", "–", "–"];
     const time = (unit) => (Number.isFinite(real(point[unit])) ? amount(unit, real(point[unit])) : el("span", { class: "miss" }, "miss"));
     const lr = el("span", {}, settingsText(point.settings), atEdge(cell) ? el("span", { class: "edge" }, "edge of the grid") : null);
-    return [named(series.label, series.index), lr, `${point.reached} of ${point.n}`, time("examples"), time("seconds"), digits(real(point.metric), 4)];
+    return [named(series.label, series.index), lr, `${point.reached} of ${point.n}`, time("examples"), time("seconds"), fixed(real(point.metric), 4)];
   });
   return table(`${problem.label}: best learning rate of each optimizer, medians over seeds`, heads, rows);
 }
@@ -236,7 +234,7 @@ function runTable(problem) {
       outcomes.set(outcome, (outcomes.get(outcome) || 0) + 1);
     }
     const told = [...outcomes].map(([name, n]) => `${n} ${name}`).join(", ");
-    return [named(series.label, series.index), String(series.runs.length), told, digits(median(series.runs.map((r) => bestOfRun(problem, r))), 4)];
+    return [named(series.label, series.index), String(series.runs.length), told, fixed(median(series.runs.map((r) => bestOfRun(problem, r))), 4)];
   });
   return table(`${problem.label}: outcomes`, heads, rows);
 }

@@ -70,8 +70,14 @@ function overSeeds(runs, split, key, axis, window) {
 
 /* ---- a benchmark or plain runs as problems with series ---- */
 
+/* A trial that failed has no times: it missed. */
+function timeOf(value) {
+  return value === undefined ? Infinity : real(value);
+}
+
 /* problem: {label, title, workload, metric, maximize, target, series, points}
-   series:  {label, index, runs, cell}; cell (benchmarks only) is its row of the scores. */
+   series:  {label, index, runs, cell, times}; of benchmarks only: cell, its row of the
+   scores, and times, {seed, examples, seconds} to target at the best setting. */
 function benchProblems(data) {
   const { scores, trials } = data.bench;
   const runs = new Map(data.runs.map((run) => [run.run, run]));
@@ -80,12 +86,13 @@ function benchProblems(data) {
     target: real(problem.target),
     series: scores.optimizers.map((optimizer, o) => {
       const cell = scores.cells.find((c) => c.problem === p && c.optimizer === o);
-      const own = trials.filter((t) => t.problem === p && t.optimizer === o && t.point === cell.best && runs.has(t.run));
+      const own = trials.filter((t) => t.problem === p && t.optimizer === o && t.point === cell.best);
       return {
         label: optimizer.label,
         index: o,
         cell,
-        runs: own.map((t) => ({ ...runs.get(t.run), diverged: t.outcome === "diverged", seed: t.seed })),
+        times: own.filter((t) => t.state !== "pending").map((t) => ({ seed: t.seed, examples: timeOf(t.target_examples), seconds: timeOf(t.target_seconds) })),
+        runs: own.filter((t) => runs.has(t.run)).map((t) => ({ ...runs.get(t.run), diverged: t.outcome === "diverged", seed: t.seed })),
       };
     }),
   }));
