@@ -1,4 +1,4 @@
-/* Activation functions on arrays: one pass, vectors of 16 and one masked tail. */
+/* Activation functions on arrays: one pass, vectors and one masked tail. */
 #include "tensor/kernels/cpu/activation_inline.h"
 
 RV_INLINE void forward_of(rv_activation act, size_t n, const float *x, float *y, float *slope)

@@ -10,13 +10,11 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Registers: 32 of 16 lanes, 16 of 8 (two to a vector), 16 of 4 (four to a vector). */
+/* MR * NV sums, NV vectors of b and one element of a: of 32 registers, or of 16. */
 #if defined(__AVX512F__)
 enum { MR = 12, NV = 2 };
-#elif defined(__AVX2__)
-enum { MR = 6, NV = 1 };
 #else
-enum { MR = 2, NV = 1 };
+enum { MR = 6, NV = 2 };
 #endif
 
 typedef struct operands {
@@ -30,7 +28,7 @@ typedef struct operands {
     int64_t ldc;
 } operands;
 
-/* One tile of rows x (16 vectors) columns, of which the last vector has lanes lanes. */
+/* One tile of rows x vectors * RV_LANES columns, of which the last vector has lanes lanes. */
 RV_INLINE void tile(operands o, int rows, int vectors, size_t lanes)
 {
     vf sum[MR][NV];
@@ -64,10 +62,7 @@ RV_INLINE void tile(operands o, int rows, int vectors, size_t lanes)
 RV_INLINE void tile_of(operands o, int64_t rows, int vectors, size_t lanes)
 {
     switch (rows) {
-        TILE(1) TILE(2)
-#if defined(__AVX2__)
-        TILE(3) TILE(4) TILE(5) TILE(6)
-#endif
+        TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if defined(__AVX512F__)
         TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
 #endif
@@ -153,14 +148,15 @@ static void transpose_block(const float *from, int64_t ld_from, float *to, int64
 }
 #else
 enum { BLOCK = 4 };
+typedef float quad __attribute__((vector_size(16)));
 
 static void transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to)
 {
-    rv_vf4 r[4];
+    quad r[4];
     for (int i = 0; i < 4; i++)
         memcpy(&r[i], from + i * ld_from, sizeof r[i]);
-    rv_vf4 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-    rv_vf4 c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    quad a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    quad c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
     r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
     r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
     r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);

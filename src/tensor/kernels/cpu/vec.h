@@ -1,10 +1,12 @@
-/* Sixteen float lanes on every instruction set, and the functions on them.
+/* A vector of float lanes, as wide as the registers, and the functions on it.
  *
  * Kernels are written once against this header and compiled once per instruction
- * set (see cpu.h); the compiler splits the vector where registers are narrower.
- * Always 16 logical lanes: a sum over lanes is taken in one fixed order.
- * Memory is accessed unaligned; a tail of n < 16 elements goes through vf_load_n
- * (missing lanes zero) and vf_store_n.  Accuracies are checked by unit_vec. */
+ * set (see cpu.h): RV_LANES is 16 with AVX-512, 8 with AVX2, 4 otherwise, so write
+ * loops in steps of RV_LANES.  Operators work on vectors (a * b + c becomes an FMA
+ * where there is one); comparisons give vi masks for vf_select.
+ * Memory is accessed unaligned; a tail of n < RV_LANES elements goes through
+ * vf_load_n (missing lanes zero) and vf_store_n, which accept n = RV_LANES too.
+ * A sum over lanes is taken by halves.  Accuracies are checked by unit_vec. */
 #ifndef RV_TENSOR_KERNELS_CPU_VEC_H
 #define RV_TENSOR_KERNELS_CPU_VEC_H
 
@@ -12,17 +14,21 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
+#if defined(__AVX512F__)
 enum { RV_LANES = 16 };
+#elif defined(__AVX2__)
+enum { RV_LANES = 8 };
+#else
+enum { RV_LANES = 4 };
+#endif
 
-typedef float vf __attribute__((vector_size(64)));
-typedef int32_t vi __attribute__((vector_size(64)));
-typedef uint16_t vh __attribute__((vector_size(32))); /* bf16 bits */
-typedef float rv_vf8 __attribute__((vector_size(32)));
-typedef float rv_vf4 __attribute__((vector_size(16)));
+typedef float vf __attribute__((vector_size(4 * RV_LANES)));
+typedef int32_t vi __attribute__((vector_size(4 * RV_LANES)));
+typedef uint16_t vh __attribute__((vector_size(2 * RV_LANES))); /* bf16 bits */
 
 #define RV_INLINE static inline __attribute__((always_inline, unused))
 
@@ -42,12 +48,18 @@ RV_INLINE void vf_store(float *p, vf v)
 
 RV_INLINE vf vf_set1(float x)
 {
-    return (vf){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+    vf v;
+    for (int i = 0; i < RV_LANES; i++)
+        v[i] = x;
+    return v;
 }
 
 RV_INLINE vi vi_set1(int32_t x)
 {
-    return (vi){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+    vi v;
+    for (int i = 0; i < RV_LANES; i++)
+        v[i] = x;
+    return v;
 }
 
 RV_INLINE vf vf_zero(void)
@@ -55,7 +67,7 @@ RV_INLINE vf vf_zero(void)
     return (vf){0};
 }
 
-/* The first n lanes, n in [0, 16]; the others are zero. */
+/* The first n lanes, n in [0, RV_LANES]; the others are zero. */
 RV_INLINE vf vf_load_n(const float *p, size_t n)
 {
 #if defined(__AVX512F__)
@@ -94,6 +106,8 @@ RV_INLINE vf vf_max(vf a, vf b)
 {
 #if defined(__AVX512F__)
     return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
 #else
     return vf_select(a > b, a, b);
 #endif
@@ -103,6 +117,8 @@ RV_INLINE vf vf_min(vf a, vf b)
 {
 #if defined(__AVX512F__)
     return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
 #else
     return vf_select(a < b, a, b);
 #endif
@@ -123,6 +139,8 @@ RV_INLINE vf vf_sqrt(vf x)
 {
 #if defined(__AVX512F__)
     return (vf)_mm512_sqrt_ps((__m512)x);
+#elif defined(__AVX2__)
+    return (vf)_mm256_sqrt_ps((__m256)x);
 #else
     for (int i = 0; i < RV_LANES; i++)
         x[i] = __builtin_sqrtf(x[i]);
@@ -141,14 +159,20 @@ RV_INLINE vf vf_reciprocal(vf x)
 #endif
 }
 
-/* Sum and maximum over the lanes by halves: i and i + 8, then i + 4, i + 2, i + 1. */
+/* Sum and largest of the lanes, by halves: i and i + 8, then i + 4, i + 2, i + 1. */
 RV_INLINE float vf_sum(vf v)
 {
-    rv_vf8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-               __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-    rv_vf4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
-    rv_vf4 c = b + __builtin_shufflevector(b, b, 2, 3, 0, 1);
-    return c[0] + c[1];
+#if defined(__AVX512F__)
+    __m256 a = _mm256_add_ps(_mm512_castps512_ps256((__m512)v), _mm512_extractf32x8_ps((__m512)v, 1));
+#elif defined(__AVX2__)
+    __m256 a = (__m256)v;
+#endif
+#if defined(__AVX2__)
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+#else
+    vf b = v;
+#endif
+    return (b[0] + b[2]) + (b[1] + b[3]);
 }
 
 RV_INLINE float vf_largest(vf v)
@@ -190,6 +214,8 @@ RV_INLINE vf vf_round(vf x)
 {
 #if defined(__AVX512F__)
     return (vf)_mm512_roundscale_ps((__m512)x, 8);
+#elif defined(__AVX2__)
+    return (vf)_mm256_round_ps((__m256)x, 8);
 #else
     /* The sum drops the fraction; the compiler does not reassociate floats. */
     return (x + vf_set1(12582912.0f)) - vf_set1(12582912.0f);
