@@ -1,0 +1,382 @@
+/* Writing and restoring checkpoints.  Invariants: a file covers itself by a checksum over
+ * metadata, names, types, shapes and bytes; saving what was loaded gives the same file. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/text.h"
+#include "trial/checkpoint.h"
+#include "trial/folder.h"
+#include "trial/hash.h"
+
+enum { FORMAT_VERSION = 1, PATH_SIZE = 512 };
+static const char format_name[] = "ravine-checkpoint", state_name[] = "statistics";
+static const char weight_prefix[] = "w.", optimizer_prefix[] = "o.";
+
+/* ---- arrays -------------------------------------------------------------------- */
+
+static rv_status no_memory(const char *path, rv_error *err)
+{
+    return rv_fail(err, RV_E_MEMORY, "%s: no memory for its list of arrays", path);
+}
+
+static void *element(const rv_objective *objective, const void *w, int64_t offset)
+{
+    return (char *)(uintptr_t)w + (size_t)offset * rv_dtype_size(objective->dtype);
+}
+
+/* The tensors of w and the running statistics; returns their number. */
+static int list_weights(const rv_objective *objective, const void *w, const char *prefix, rv_array *arrays)
+{
+    int n = objective->layout->count;
+    for (int i = 0; i < n; i++) {
+        const rv_tensor *tensor = &objective->layout->tensors[i];
+        arrays[i] = (rv_array){.dtype = objective->dtype, .shape = tensor->shape,
+                               .data = element(objective, w, tensor->offset)};
+        snprintf(arrays[i].name, sizeof arrays[i].name, "%s%s", prefix, tensor->name);
+    }
+    if (objective->state_size > 0) {
+        arrays[n] = (rv_array){.dtype = objective->dtype, .shape = RV_SHAPE(objective->state_size),
+                               .data = objective->state};
+        snprintf(arrays[n++].name, sizeof arrays[0].name, "%s", state_name);
+    }
+    return n;
+}
+
+/* Everything of a snapshot; caller frees. */
+static rv_array *list_all(const rv_snapshot *s, int *count)
+{
+    int weights = s->objective->layout->count + 1, states = rv_optimizer_state(s->optimizer, NULL, 0);
+    rv_array *arrays = calloc((size_t)(weights + states), sizeof *arrays);
+    if (arrays == NULL)
+        return NULL;
+    int n = list_weights(s->objective, s->w, weight_prefix, arrays);
+    rv_optimizer_state(s->optimizer, arrays + n, states);
+    for (int i = n; i < n + states; i++) {
+        char name[sizeof arrays[i].name];
+        memcpy(name, arrays[i].name, sizeof name);
+        snprintf(arrays[i].name, sizeof name, "%s%.*s", optimizer_prefix, (int)sizeof name - 3, name);
+    }
+    *count = n + states;
+    return arrays;
+}
+
+/* A sum over the arrays, so that their order in the file does not matter. */
+static uint64_t checksum(const char *metadata, const rv_array *arrays, int count)
+{
+    uint64_t sum = rv_hash(0, metadata, strlen(metadata));
+    for (int i = 0; i < count; i++) {
+        const rv_array *a = &arrays[i];
+        uint64_t hash = rv_hash(1, a->name, strlen(a->name));
+        hash = rv_hash(hash, rv_dtype_name(a->dtype), strlen(rv_dtype_name(a->dtype)));
+        hash = rv_hash(hash, a->shape.dim, (size_t)a->shape.rank * sizeof a->shape.dim[0]);
+        sum += rv_hash(hash, a->data, (size_t)rv_shape_size(&a->shape) * rv_dtype_size(a->dtype));
+    }
+    return sum;
+}
+
+static void checksum_text(const char *metadata, const rv_array *arrays, int count, char *text, size_t size)
+{
+    snprintf(text, size, "%016llx", (unsigned long long)checksum(metadata, arrays, count));
+}
+
+/* ---- writing -------------------------------------------------------------------- */
+
+static json_t *tally_json(const rv_tally *tally)
+{
+    char text[40];
+    json_t *object = json_object();
+#define INT(name)                                                     \
+    snprintf(text, sizeof text, "%lld", (long long)tally->name);      \
+    json_object_set_new(object, #name, json_string(text));
+#define REAL(name)                                                    \
+    rv_json_number(tally->name, text, sizeof text);                   \
+    json_object_set_new(object, #name, json_string(text));
+    RV_TALLY_MAP(INT, REAL)
+#undef INT
+#undef REAL
+    return object;
+}
+
+/* The metadata with the checksum in its last place; caller frees. */
+static char *metadata_text(const rv_snapshot *s, const rv_array *arrays, int count)
+{
+    char version[16], sum[20];
+    snprintf(version, sizeof version, "%d", FORMAT_VERSION);
+    json_t *meta = json_pack("{s:s, s:s, s:s}", "format", format_name, "version", version, "config", s->config->text);
+    json_t *tally = tally_json(s->tally);
+    char *plain = meta == NULL || json_object_update(meta, tally) != 0 ? NULL : rv_json_text(meta, 0), *text = NULL;
+    if (plain != NULL) {
+        checksum_text(plain, arrays, count, sum, sizeof sum);
+        if (json_object_set_new(meta, "checksum", json_string(sum)) == 0)
+            text = rv_json_text(meta, 0);
+    }
+    free(plain);
+    json_decref(tally);
+    json_decref(meta);
+    return text;
+}
+
+static void file_path(const char *folder, int64_t step, char *path)
+{
+    snprintf(path, PATH_SIZE, "%s/step-%012lld.safetensors", folder, (long long)step);
+}
+
+/* The step in a name of the form above, or -1. */
+static int64_t step_of(const char *name)
+{
+    long long step = 0;
+    char again[64];
+    if (sscanf(name, "step-%lld.safetensors", &step) != 1 || step < 0)
+        return -1;
+    snprintf(again, sizeof again, "step-%012lld.safetensors", step);
+    return strcmp(name, again) == 0 ? step : -1;
+}
+
+static void prune(const char *folder, int64_t newest, int64_t previous)
+{
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        int64_t step = step_of(entry->d_name);
+        if (step >= 0 && step != newest && step != previous)
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir != NULL)
+        closedir(dir);
+}
+
+rv_status rv_checkpoint_write(rv_snapshot *s, rv_error *err)
+{
+    char path[PATH_SIZE];
+    int count = 0;
+    file_path(s->folder, s->tally->step, path);
+    rv_array *arrays = list_all(s, &count);
+    char *metadata = arrays == NULL ? NULL : metadata_text(s, arrays, count);
+    rv_status status = metadata == NULL ? no_memory(path, err) : rv_safetensors_write(path, arrays, count, metadata, err);
+    free(metadata);
+    free(arrays);
+    RV_TRY(status);
+    prune(s->folder, s->tally->step, s->previous);
+    s->previous = s->tally->step;
+    return RV_OK;
+}
+
+rv_status rv_weights_write(const char *path, const rv_snapshot *s, const void *w, rv_error *err)
+{
+    rv_array *arrays = calloc((size_t)s->objective->layout->count + 1, sizeof *arrays);
+    if (arrays == NULL)
+        return no_memory(path, err);
+    char step[24];
+    snprintf(step, sizeof step, "%lld", (long long)s->tally->step);
+    int count = list_weights(s->objective, w, "", arrays);
+    json_t *meta = json_pack("{s:s, s:s, s:s, s:s, s:s}", "format", "ravine-weights", "workload",
+                             s->config->workload->name, "optimizer", s->config->optimizer, "step", step, "config",
+                             s->config->text);
+    char *text = meta == NULL ? NULL : rv_json_text(meta, 0);
+    rv_status status = text == NULL ? no_memory(path, err) : rv_safetensors_write(path, arrays, count, text, err);
+    free(text);
+    json_decref(meta);
+    free(arrays);
+    return status;
+}
+
+/* ---- reading --------------------------------------------------------------------- */
+
+static rv_status check_sum(const char *path, json_t *meta, const rv_array_set *set, rv_error *err)
+{
+    char expected[20], found[20] = "none";
+    const char *text = json_string_value(json_object_get(meta, "checksum"));
+    snprintf(found, sizeof found, "%s", text == NULL ? "none" : text);
+    json_object_del(meta, "checksum");
+    char *plain = rv_json_text(meta, 0);
+    if (plain == NULL)
+        return no_memory(path, err);
+    checksum_text(plain, set->arrays, set->count, expected, sizeof expected);
+    free(plain);
+    if (strcmp(expected, found) != 0)
+        return rv_fail(err, RV_E_FORMAT, "%s: checksum %s expected, %s found", path, expected, found);
+    return RV_OK;
+}
+
+/* The checksum is of the same form in every version, so it is believed first. */
+static rv_status check_version(const char *path, const json_t *meta, rv_error *err)
+{
+    const char *format = json_string_value(json_object_get(meta, "format"));
+    const char *version = json_string_value(json_object_get(meta, "version"));
+    if (format == NULL || version == NULL || strcmp(format, format_name) != 0)
+        return rv_fail(err, RV_E_MISMATCH, "%s: not a checkpoint of a trial", path);
+    if (atoi(version) != FORMAT_VERSION)
+        return rv_fail(err, RV_E_UNSUPPORTED, "%s: checkpoint format %.20s, this version reads %d", path, version,
+                       FORMAT_VERSION);
+    return RV_OK;
+}
+
+static bool tally_from_json(const json_t *meta, rv_tally *tally)
+{
+    bool whole = true;
+    double number = 0;
+    const char *text = NULL;
+#define REAL(name)                                                    \
+    text = json_string_value(json_object_get(meta, #name));           \
+    whole = whole && text != NULL && rv_text_to_real(text, &number);  \
+    tally->name = number;
+#define INT(name)                                                     \
+    text = json_string_value(json_object_get(meta, #name));           \
+    whole = whole && text != NULL && rv_text_to_real(text, &number);  \
+    tally->name = (int64_t)number;
+    RV_TALLY_MAP(INT, REAL)
+#undef INT
+#undef REAL
+    return whole;
+}
+
+static const rv_array *find(const rv_array_set *set, const char *name)
+{
+    for (int i = 0; i < set->count; i++)
+        if (strcmp(set->arrays[i].name, name) == 0)
+            return &set->arrays[i];
+    return NULL;
+}
+
+static void compare_array(const rv_array *here, const rv_array *there, rv_text *list)
+{
+    char a[96], b[96];
+    const char *comma = list->size > 0 ? "; " : "";
+    if (there == NULL)
+        rv_text_format(list, "%s%s: missing", comma, here->name);
+    else if (there->dtype != here->dtype || !rv_shape_equal(&there->shape, &here->shape))
+        rv_text_format(list, "%s%s: %s %s there, %s %s here", comma, here->name, rv_dtype_name(there->dtype),
+                       rv_shape_text(&there->shape, a, sizeof a), rv_dtype_name(here->dtype),
+                       rv_shape_text(&here->shape, b, sizeof b));
+}
+
+/* Every difference of configuration, tensors and optimizer state. */
+static rv_status check_match(const char *path, const rv_snapshot *s, const json_t *meta, const rv_array_set *set,
+                             const rv_array *here, int count, rv_error *err)
+{
+    rv_text list = {0};
+    json_t *mine = json_loads(s->config->text, 0, NULL), *theirs = NULL;
+    const char *config = json_string_value(json_object_get(meta, "config"));
+    theirs = config == NULL ? NULL : json_loads(config, 0, NULL);
+    if (mine == NULL || theirs == NULL)
+        rv_text_format(&list, "its configuration cannot be read");
+    else
+        rv_json_differences(theirs, mine, "", &list);
+    json_decref(mine);
+    json_decref(theirs);
+    for (int i = 0; i < count; i++)
+        compare_array(&here[i], find(set, here[i].name), &list);
+    if (set->count > count)
+        rv_text_format(&list, "%s%d arrays that do not belong here", list.size > 0 ? "; " : "", set->count - count);
+    rv_status status = RV_OK;
+    if (list.size > 0 || list.failed)
+        status = rv_fail(err, RV_E_MISMATCH, "%s: belongs to another run: %s", path,
+                         list.failed ? "no memory to list the differences" : list.data);
+    rv_text_release(&list);
+    return status;
+}
+
+/* The optimizer's arrays without their prefix, then everything else by copy. */
+static rv_status restore(const char *path, rv_snapshot *s, const rv_array_set *set, const rv_array *here, int count,
+                         rv_error *err)
+{
+    size_t prefix = strlen(optimizer_prefix);
+    rv_array *states = calloc((size_t)set->count, sizeof *states);
+    if (states == NULL)
+        return no_memory(path, err);
+    int n = 0;
+    for (int i = 0; i < set->count; i++)
+        if (strncmp(set->arrays[i].name, optimizer_prefix, prefix) == 0) {
+            states[n] = set->arrays[i];
+            memmove(states[n].name, states[n].name + prefix, sizeof states[n].name - prefix);
+            n++;
+        }
+    rv_status status = rv_optimizer_restore(s->optimizer, states, n, err);
+    free(states);
+    if (status != RV_OK)
+        return rv_fail_prefix(err, status, "%s", path);
+    for (int i = 0; i < count; i++) {
+        if (strncmp(here[i].name, optimizer_prefix, prefix) == 0)
+            continue;
+        size_t bytes = (size_t)rv_shape_size(&here[i].shape) * rv_dtype_size(here[i].dtype);
+        memcpy(here[i].data, find(set, here[i].name)->data, bytes);
+    }
+    return RV_OK;
+}
+
+static rv_status load_set(const char *path, rv_snapshot *s, const rv_array_set *set, rv_error *err)
+{
+    json_t *meta = NULL;
+    rv_tally tally = {0};
+    int count = 0;
+    if (set->metadata == NULL)
+        return rv_fail(err, RV_E_FORMAT, "%s: checksum missing", path);
+    RV_TRY(rv_json_parse(set->metadata, strlen(set->metadata), path, &meta, err));
+    rv_array *here = list_all(s, &count);
+    rv_status status = here == NULL ? no_memory(path, err) : check_sum(path, meta, set, err);
+    if (status == RV_OK)
+        status = check_version(path, meta, err);
+    if (status == RV_OK)
+        status = check_match(path, s, meta, set, here, count, err);
+    if (status == RV_OK && !tally_from_json(meta, &tally))
+        status = rv_fail(err, RV_E_MISMATCH, "%s: its counts cannot be read", path);
+    if (status == RV_OK)
+        status = restore(path, s, set, here, count, err);
+    if (status == RV_OK)
+        *s->tally = tally;
+    free(here);
+    json_decref(meta);
+    return status;
+}
+
+/* The greatest step below `below` that has a file, or -1. */
+static int64_t newest_below(const char *folder, int64_t below)
+{
+    int64_t newest = -1;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        int64_t step = step_of(entry->d_name);
+        if (step > newest && step < below)
+            newest = step;
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return newest;
+}
+
+static bool damaged(rv_status status)
+{
+    return status == RV_E_FORMAT || status == RV_E_IO || status == RV_E_RANGE;
+}
+
+rv_status rv_checkpoint_load(rv_snapshot *s, void (*note)(void *, const char *), void *context, bool *found, rv_error *err)
+{
+    *found = false;
+    for (int64_t step = INT64_MAX; !*found && (step = newest_below(s->folder, step)) >= 0;) {
+        char path[PATH_SIZE], line[PATH_SIZE + sizeof err->message];
+        rv_array_set set;
+        rv_error why = {0};
+        file_path(s->folder, step, path);
+        rv_status status = rv_safetensors_read(path, &set, &why);
+        if (status == RV_E_UNSUPPORTED)
+            status = RV_E_FORMAT; /* an element type that no checkpoint has */
+        if (status == RV_OK) {
+            status = load_set(path, s, &set, &why);
+            rv_array_set_release(&set);
+        }
+        if (status != RV_OK && !damaged(status)) {
+            if (err != NULL)
+                *err = why;
+            return status;
+        }
+        *found = status == RV_OK;
+        s->previous = *found ? step : -1;
+        if (!*found && note != NULL) {
+            snprintf(line, sizeof line, "damaged checkpoint left out: %s", why.message);
+            note(context, line);
+        }
+    }
+    return RV_OK;
+}

@@ -1,0 +1,44 @@
+/* Checkpoints: one safetensors file each, everything a run needs to go on bit for bit. */
+#ifndef RV_TRIAL_CHECKPOINT_H
+#define RV_TRIAL_CHECKPOINT_H
+
+#include "ravine/optim.h"
+#include "trial/config.h"
+
+/* How far a run has come; X: what a checkpoint keeps of it. */
+#define RV_TALLY_MAP(INT, REAL)                                                                       \
+    INT(step) INT(examples) REAL(seconds)                                                             \
+    REAL(best) INT(best_step) REAL(final) INT(evaluated) /* step of the last evaluation, -1: none */  \
+    INT(target_step) INT(target_examples) REAL(target_seconds)
+typedef struct rv_tally {
+#define INT(name) int64_t name;
+#define REAL(name) double name;
+    RV_TALLY_MAP(INT, REAL)
+#undef INT
+#undef REAL
+} rv_tally;
+
+/* What is saved and restored; everything is borrowed. */
+typedef struct rv_snapshot {
+    const char *folder; /* of the checkpoints */
+    const rv_config *config;
+    const rv_objective *objective;
+    rv_optimizer *optimizer;
+    void *w;
+    rv_tally *tally;
+    int64_t previous; /* step of the last file written or loaded here, -1: none */
+} rv_snapshot;
+
+/* Writes step-<step>.safetensors and removes all but it and the previous one. */
+rv_status rv_checkpoint_write(rv_snapshot *snapshot, rv_error *err);
+
+/* Restores the newest file that is sound; tells of each that is not.  *found: false when
+ * there is none.  RV_E_MISMATCH lists every difference to the configuration, RV_E_UNSUPPORTED
+ * refuses a later format; then nothing is changed. */
+rv_status rv_checkpoint_load(rv_snapshot *snapshot, void (*note)(void *, const char *), void *context, bool *found,
+                             rv_error *err);
+
+/* The tensors of w under their own names, and the running statistics they go with. */
+rv_status rv_weights_write(const char *path, const rv_snapshot *snapshot, const void *w, rv_error *err);
+
+#endif

@@ -1,0 +1,31 @@
+/* A configuration: what a run depends on, resolved to the last default. */
+#ifndef RV_TRIAL_CONFIG_H
+#define RV_TRIAL_CONFIG_H
+
+#include "core/json.h"
+#include "ravine/optim.h"
+#include "ravine/trial.h"
+
+typedef struct rv_config {
+    const rv_workload *workload;
+    void *workload_params;
+    char optimizer[RV_NAME_SIZE];
+    char *optimizer_params; /* JSON object, complete */
+    char *optimizer_rules;  /* JSON list, or NULL: the method's own */
+    const rv_schedule_info *schedule;
+    void *schedule_params;
+    rv_train_params train;
+    char *text;    /* the whole as canonical JSON */
+    uint64_t hash; /* of the whole without its seed */
+} rv_config;
+
+/* Defaults, then the workload's recipe, then text, then RAVINE_SET where environment is
+ * set, then overrides.  Release also after a failure. */
+rv_status rv_config_resolve(rv_config *config, const char *text, bool environment, const char *const *overrides,
+                            int count, rv_error *err);
+void rv_config_release(rv_config *config);
+
+/* "<workload>-<optimizer>-<8 hex digits>-s<seed>". */
+void rv_config_id(const rv_config *config, char *id, size_t size);
+
+#endif
