@@ -1,0 +1,201 @@
+/* Every method against the trajectories of its reference implementation, through the
+ * replay that `ravine verify` runs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/json.h"
+#include "optim/method.h"
+#include "optim/verify.h"
+
+#define FOLDER RV_TEST_SOURCE "/tests/golden/"
+
+typedef struct golden {
+    const char *name, *method;
+    double tolerance;
+} golden;
+
+static const golden files[] = {
+    {"sgd", "sgd@1", 1e-12},
+    {"sgd_wd", "sgd@1", 1e-12},
+    {"sgd_momentum", "sgd@1", 1e-12},
+    {"sgd_momentum_dampening_wd", "sgd@1", 1e-12},
+    {"sgd_nesterov", "sgd@1", 1e-12},
+    {"sgd_nesterov_wd", "sgd@1", 1e-12},
+    {"clip_global_norm_sgd", "sgd@1", 1e-12},
+    {"adamw", "adamw@1", 1e-12},
+    {"adamw_amsgrad", "adamw@1", 1e-12},
+    {"nadamw_algoperf", "nadamw@1", 1e-12},
+    {"nadamw_algoperf_b", "nadamw@1", 1e-12},
+    {"nadamw_timm", "nadamw@1", 1e-12},
+    {"ngd_global", "ngd@1", 1e-12},
+    {"ngd_per_tensor", "ngd@1", 1e-12},
+    {"schedulefree_adamw", "schedule_free_adamw@1", 1e-12},
+    {"schedulefree_adamw_inner_momentum", "schedule_free_adamw@1", 1e-12},
+    {"schedulefree_adamw_paper", "schedule_free_adamw@1", 1e-12},
+    {"schedulefree_adamw_wd_warmup", "schedule_free_adamw@1", 1e-12},
+    {"muon", "muon@1", 1e-10},
+    {"muon_wd", "muon@1", 1e-10},
+    {"shampoo_gupta", "shampoo@1", 1e-6},
+};
+enum { FILES = sizeof files / sizeof files[0] };
+
+static void replay(const char *name, double tolerance, rv_verify_result *result)
+{
+    char path[512];
+    rv_error err = {0};
+    snprintf(path, sizeof path, FOLDER "%s.json", name);
+    if (rv_verify_file(path, tolerance, result, &err) != RV_OK)
+        fail_msg("%s", err.message);
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FILES; i++) {
+        rv_verify_result result;
+        replay(files[i].name, files[i].tolerance, &result);
+        if (!result.pass)
+            fail_msg("%s: %.2e beyond %.0e", files[i].name, result.worst, files[i].tolerance);
+        assert_string_equal(result.method, files[i].method);
+        const bool averaged = strncmp(files[i].name, "schedulefree", 12) == 0;
+        assert_int_equal(result.count, averaged ? 12 : 6); /* steps 1, 2, 3, 5, 10, 20 */
+    }
+}
+
+/* A method without a golden file would go unproved. */
+static void test_every_method_is_covered(void **state)
+{
+    (void)state;
+    for (int k = 0; rv_method_at(k); k++) {
+        bool found = false;
+        for (int i = 0; i < FILES && !found; i++) {
+            char name[RV_NAME_SIZE];
+            snprintf(name, sizeof name, "%s@%d", rv_method_at(k)->name, rv_method_at(k)->version);
+            found = strcmp(files[i].method, name) == 0;
+        }
+        if (!found)
+            fail_msg("%s has no golden file", rv_method_at(k)->name);
+    }
+}
+
+/* The methods' own tolerances are the ones of this table. */
+static void test_own_tolerance(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FILES; i++) {
+        rv_verify_result result;
+        replay(files[i].name, NAN, &result);
+        assert_true(result.tolerance <= files[i].tolerance);
+        assert_true(result.pass);
+    }
+}
+
+/* Copies a golden file with one hyperparameter changed into path. */
+static void write_altered(const char *name, const char *key, json_t *value, char *path, size_t size)
+{
+    json_t *file = NULL;
+    rv_error err;
+    char from[512];
+    snprintf(from, sizeof from, FOLDER "%s.json", name);
+    assert_int_equal(rv_json_read(from, &file, &err), RV_OK);
+    json_object_set_new(json_object_get(file, "hyperparameters"), key, value);
+    /* The problem is looked for beside the file. */
+    json_t *problem = NULL;
+    assert_int_equal(rv_json_read(FOLDER "problem_main.json", &problem, &err), RV_OK);
+    const char *folder = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    char beside[512], mark[64];
+    snprintf(mark, sizeof mark, "ravine-%ld", (long)getpid());
+    snprintf(path, size, "%s/%s-altered.json", folder, mark);
+    snprintf(beside, sizeof beside, "%s/%s-problem.json", folder, mark);
+    json_object_set_new(file, "problem", json_sprintf("%s-problem.json", mark));
+    assert_int_equal(json_dump_file(file, path, JSON_REAL_PRECISION(17)), 0);
+    assert_int_equal(json_dump_file(problem, beside, JSON_REAL_PRECISION(17)), 0);
+    json_decref(file);
+    json_decref(problem);
+}
+
+static void remove_altered(const char *path)
+{
+    char beside[512];
+    remove(path);
+    const size_t n = strlen(path) - strlen("altered.json");
+    snprintf(beside, sizeof beside, "%.*sproblem.json", (int)n, path);
+    remove(beside);
+}
+
+/* The replay sees a hyperparameter that is off by one part in ten million. */
+static void test_detects_a_small_change(void **state)
+{
+    (void)state;
+    char path[512];
+    rv_verify_result result;
+    rv_error err;
+    write_altered("adamw", "weight_decay", json_real(0.1 * (1 + 1e-7)), path, sizeof path);
+    assert_int_equal(rv_verify_file(path, NAN, &result, &err), RV_OK);
+    assert_false(result.pass);
+    char *text = rv_verify_text(&result);
+    assert_non_null(strstr(text, "FAIL"));
+    free(text);
+    remove_altered(path);
+}
+
+static void test_unknown_hyperparameter(void **state)
+{
+    (void)state;
+    char path[512];
+    rv_verify_result result;
+    rv_error err;
+    write_altered("adamw", "gamma", json_real(2), path, sizeof path);
+    assert_int_equal(rv_verify_file(path, NAN, &result, &err), RV_E_UNKNOWN);
+    assert_non_null(strstr(err.message, "AdamW"));
+    assert_non_null(strstr(err.message, "gamma"));
+    remove_altered(path);
+}
+
+static void test_unknown_optimizer(void **state)
+{
+    (void)state;
+    rv_verify_result result;
+    rv_error err;
+    assert_int_equal(rv_verify_file(FOLDER "nadamw_cautious_timm.json", NAN, &result, &err), RV_E_UNKNOWN);
+    assert_non_null(strstr(err.message, "NAdamW"));
+    assert_int_equal(rv_verify_file(FOLDER "problem_main.json", NAN, &result, &err), RV_E_FORMAT);
+    assert_int_equal(rv_verify_file(FOLDER "absent.json", NAN, &result, &err), RV_E_IO);
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    rv_verify_result result;
+    replay("adamw", NAN, &result);
+    char *text = rv_verify_json(&result);
+    json_t *object = json_loads(text, 0, NULL);
+    assert_non_null(object);
+    assert_true(json_is_true(json_object_get(object, "pass")));
+    assert_int_equal(json_array_size(json_object_get(object, "steps")), 6);
+    assert_string_equal(json_string_value(json_object_get(object, "optimizer")), "AdamW");
+    json_decref(object);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_every_method_is_covered),
+        cmocka_unit_test(test_own_tolerance),
+        cmocka_unit_test(test_detects_a_small_change),
+        cmocka_unit_test(test_unknown_hyperparameter),
+        cmocka_unit_test(test_unknown_optimizer),
+        cmocka_unit_test(test_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
