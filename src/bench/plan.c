@@ -210,6 +210,13 @@ static char *partial_config(const rv_plan *plan, int problem, const json_t *entr
     if (!config)
         config = json_object();
     json_object_set_new(config, "workload", json_string(plan->problem[problem].workload));
+    /* Parameters belong to the method they were given for. */
+    if (json_object_get(entry, "optimizer")) {
+        json_object_del(config, "optimizer_params");
+        json_object_del(config, "optimizer_rules");
+    }
+    if (json_object_get(entry, "schedule"))
+        json_object_del(config, "schedule_params");
     json_t *part = json_object();
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *value = json_object_get(entry, keys[i]);

@@ -3,9 +3,11 @@
 #include "bench/record.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench/score.h"
 #include "core/json.h"
@@ -223,6 +225,24 @@ static json_t *command_line(const rv_bench_options *options)
     return list;
 }
 
+/* "Intel(R) Xeon(R) ..., 2 cores", as people tell machines apart. */
+static void machine_name(char *text, size_t size)
+{
+    char line[256], model[192] = "unknown processor";
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    while (file && fgets(line, sizeof line, file)) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        snprintf(model, sizeof model, "%.190s", colon + 1 + strspn(colon + 1, " "));
+        break;
+    }
+    if (file)
+        fclose(file);
+    snprintf(text, size, "%s, %ld cores", model, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
 json_t *rv_record_make(const rv_plan *plan, const rv_record_trial *trials, const rv_bench_options *options,
                        json_t *notes)
 {
@@ -232,13 +252,15 @@ json_t *rv_record_make(const rv_plan *plan, const rv_record_trial *trials, const
     bool complete = true;
     for (int i = 0; i < plan->count; i++)
         complete = complete && trials[i].state != RV_TRIAL_PENDING;
-    char when[32];
+    char when[32], machine[256];
+    machine_name(machine, sizeof machine);
     time_t now = time(NULL);
     struct tm utc;
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
     json_t *record = json_object();
     json_object_set_new(record, "format", json_integer(1));
     put_text(record, "ravine", rv_version());
+    put_text(record, "machine", machine);
     put_text(record, "finished", when);
     json_object_set_new(record, "complete", json_boolean(complete));
     json_object_set_new(record, "jobs", json_integer(options->jobs));

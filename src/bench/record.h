@@ -14,8 +14,8 @@ typedef struct rv_record_trial {
     char error[256];        /* of FAILED */
 } rv_record_trial;
 
-/* The whole of bench.json: {"format", "ravine", "finished", "complete", "jobs", "command",
- * "suite", "notes", "trials", "scores"}.  notes (borrowed, may be NULL): what trials said
+/* The whole of bench.json: {"format", "ravine", "machine", "finished", "complete", "jobs",
+ * "command", "suite", "notes", "trials", "scores"}.  notes (borrowed, may be NULL): what trials said
  * about their data, [{"problem", "line"}].  Returns a new reference, NULL without memory. */
 json_t *rv_record_make(const rv_plan *plan, const rv_record_trial *trials, const rv_bench_options *options,
                        json_t *notes);

@@ -32,7 +32,7 @@ const rv_suite rv_suite_quick = {
         "  {\"label\": \"muon\", \"optimizer\": \"muon\", \"grid\": {\"lr\": [0.005, 0.02, 0.05]}},\n"
         "  {\"label\": \"shampoo\", \"optimizer\": \"shampoo\", \"grid\": {\"lr\": [0.001, 0.003, 0.01]}},\n"
         "  {\"label\": \"schedule_free_adamw\", \"optimizer\": \"schedule_free_adamw\",\n"
-        "   \"schedule\": \"constant\", \"schedule_params\": null, \"grid\": {\"lr\": [0.003, 0.01, 0.03]}}\n"
+        "   \"schedule\": \"constant\", \"grid\": {\"lr\": [0.003, 0.01, 0.03]}}\n"
         " ],\n"
         " \"seeds\": [0, 1, 2]\n"
         "}\n",

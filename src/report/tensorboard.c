@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/file.h"
 #include "core/json.h"
@@ -108,18 +109,26 @@ static void put_value(rv_text *summary, const char *split, const char *name, dou
 
 /* ---- runs -------------------------------------------------------------------- */
 
-static void put_version(rv_text *out, const crc_table *crc)
+/* Seconds since 1970 at which the run began; 0 when its meta.json does not tell. */
+static double start_time(const rv_run *run)
+{
+    const char *text = json_string_value(json_object_get(run->meta, "start"));
+    struct tm utc = {0};
+    return text && strptime(text, "%Y-%m-%dT%H:%M:%SZ", &utc) ? (double)timegm(&utc) : 0;
+}
+
+static void put_version(rv_text *out, const crc_table *crc, double start)
 {
     static const char version[] = "brain.Event:2";
     rv_text event = {0};
-    put_time(&event, 0);
+    put_time(&event, start);
     put_bytes(&event, 3, version, sizeof version - 1);
     put_record(out, crc, &event);
     rv_text_release(&event);
 }
 
-/* Wall time is the run's training clock, so that TensorBoard's relative axis shows it. */
-static void put_line(rv_text *out, const crc_table *crc, const json_t *line)
+/* Wall time is the start and the training clock, so that a relative axis shows the latter. */
+static void put_line(rv_text *out, const crc_table *crc, double start, const json_t *line)
 {
     const json_t *values = rv_run_values(line);
     rv_text event = {0}, summary = {0};
@@ -130,7 +139,7 @@ static void put_line(rv_text *out, const crc_table *crc, const json_t *line)
         if (!rv_run_is_coordinate(key) && (json_is_number(value) || json_is_string(value)))
             put_value(&summary, rv_run_split(line), key, rv_json_real(values, key, NAN));
     }
-    put_time(&event, rv_json_real(line, "seconds", 0));
+    put_time(&event, start + rv_json_real(line, "seconds", 0));
     put_key(&event, 2, WIRE_VARINT);
     put_varint(&event, (uint64_t)json_integer_value(json_object_get(line, "step")));
     if (summary.size)
@@ -144,6 +153,7 @@ static void put_line(rv_text *out, const crc_table *crc, const json_t *line)
 static rv_status export_run(const rv_run *run, const crc_table *crc, const char *out_dir, rv_error *err)
 {
     char folder[2048], path[2200];
+    double start = start_time(run);
     rv_text out = {0};
     size_t i;
     json_t *line;
@@ -152,10 +162,10 @@ static rv_status export_run(const rv_run *run, const crc_table *crc, const char 
     RV_TRY(rv_folder_make(folder, err));
     /* The reader looks for "tfevents" in the name; the rest is free and the same every time. */
     snprintf(path, sizeof path, "%s/events.out.tfevents.0.ravine", folder);
-    put_version(&out, crc);
+    put_version(&out, crc, start);
     json_array_foreach(run->log, i, line)
     {
-        put_line(&out, crc, line);
+        put_line(&out, crc, start, line);
     }
     rv_status status = out.failed ? rv_fail(err, RV_E_MEMORY, "%s: no memory for the events", path)
                                   : rv_file_write(path, out.data, out.size, err);

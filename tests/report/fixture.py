@@ -66,8 +66,8 @@ def curve(problem, speed, cost, seed, noise):
 
 def write_run(folder, config, lines, result, seconds):
     os.makedirs(folder, exist_ok=True)
-    meta = dict(version="0.1.0", compiler="gcc 12.2.0", cpu="Fixture CPU (made-up runs)", features="avx2 fma",
-                threads=1, start="2024-05-01T10:00:00Z", end="2024-05-01T10:00:%02dZ" % min(59, int(seconds)),
+    meta = dict(version="0.1.0", compiler="gcc 12.2.0", cpu=["avx2", "fma"], sessions=1, threads=1,
+                start="2024-05-01T10:00:00Z", end="2024-05-01T10:00:%02dZ" % min(59, int(seconds)),
                 argv=["ravine", "bench", "--suite", "quick"])
     for name, value in (("config.json", config), ("meta.json", meta), ("result.json", result)):
         if value is not None:
@@ -143,7 +143,7 @@ def bench(root):
     if os.environ.get("FIXTURE_MARKUP"):
         shown[0] = MARKUP
     record = dict(
-        format=1, ravine="0.1.0", finished="2024-05-01T10:04:40Z", complete=True, jobs=2,
+        format=1, ravine="0.1.0", machine="Fixture CPU (made-up runs), 2 cores", finished="2024-05-01T10:04:40Z", complete=True, jobs=2,
         command=["ravine", "bench", "--suite", "quick", "-j", "2", "-o", "runs/quick"],
         suite=dict(name="quick", problems=[dict(label=p["label"], workload=p["workload"], target=p["target"]) for p in PROBLEMS],
                    optimizers=[dict(label=shown[i], optimizer=l, grid=dict(lr=OPTIMIZERS[l][0])) for i, l in enumerate(labels)],

@@ -50,8 +50,9 @@ function head(data) {
   const { bench } = data, metas = data.runs.map((r) => r.meta).filter(Boolean), meta = metas[0] || {};
   const title = bench ? `Benchmark: ${bench.suite.name || data.folder}` : `Runs in ${data.folder.replace(/\/+$/, "").split("/").pop() || data.folder}`;
   document.title = `${title} – Ravine`;
-  const facts = [["Finished", day(bench ? bench.finished : data.made)]];
-  if (meta.cpu) facts.push(["Machine", machine(meta)]);
+  const ends = metas.map((m) => m.end).filter(Boolean).sort();
+  const facts = [["Finished", day(bench ? bench.finished : ends[ends.length - 1])]];
+  if (machine(bench, meta)) facts.push([bench ? "Machine" : "Processor", machine(bench, meta)]);
   if (bench) {
     const total = bench.trials.reduce((sum, t) => sum + (real(t.seconds) || 0), 0);
     facts.push(["Trials", `${bench.trials.length}, ${bench.jobs} side by side`], ["Training time", duration(total)]);
@@ -66,9 +67,10 @@ function head(data) {
   ];
 }
 
-function machine(meta) {
-  const model = typeof meta.cpu === "object" ? meta.cpu.model || meta.cpu.name || "" : meta.cpu;
-  return String(model) || "–";
+/* Of plain runs only what the processor can do is known. */
+function machine(bench, meta) {
+  if (bench && bench.machine) return bench.machine;
+  return Array.isArray(meta.cpu) ? `${meta.cpu.join(" ")}${meta.threads ? `, ${plural(meta.threads, "thread")}` : ""}` : "";
 }
 
 function leadText(bench) {
@@ -96,7 +98,7 @@ function notices(data) {
 function proceduralNotes(data) {
   if (data.bench)
     return [...new Set((data.bench.notes || []).filter((n) => /procedural/.test(n.line)).map((n) => n.problem))];
-  const said = data.runs.filter((r) => r.meta && /procedural/.test(JSON.stringify([r.meta.notes, r.meta.data])));
+  const said = data.runs.filter((r) => r.meta && /procedural/.test(JSON.stringify(r.meta)));
   return [...new Set(said.map((r) => r.config.workload))];
 }
 

@@ -1,0 +1,54 @@
+#!/bin/sh
+# Opens reports of made-up runs in headless Chromium and lets the page test itself
+# (#selftest): all charts drawn, no error, the axis switches work, nothing is wider than
+# the window.  77: no browser or no Python here.
+#     browser.sh WRITE_PAGE SOURCE_FOLDER
+set -eu
+
+write_page=$1 source=$2
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || exit 77
+command -v python3 >/dev/null || exit 77
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+expect() { # PAGE ATTRIBUTE VALUE
+    if ! grep -q " $2=\"$3\"" "$work/$1.html-tag"; then
+        echo "$1: expected $2=\"$3\" in: $(cat "$work/$1.html-tag")" >&2
+        failed=1
+    fi
+}
+
+check() { # PAGE DIR FIGURES
+    "$write_page" "$2" "$work/$1.html"
+    timeout 240 "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$work/profile" \
+        --enable-logging=stderr --virtual-time-budget=15000 --dump-dom "file://$work/$1.html#selftest" \
+        >"$work/$1.dom" 2>"$work/$1.log" || { echo "$1: the browser failed" >&2; tail -5 "$work/$1.log" >&2; failed=1; }
+    grep -o '<html[^>]*>' "$work/$1.dom" | head -1 >"$work/$1.html-tag"
+    expect "$1" data-selftest done
+    expect "$1" data-errors ""
+    expect "$1" data-figures "$3"
+    expect "$1" data-drawn "$3"
+    expect "$1" data-axis-before linear
+    expect "$1" data-axis-after log
+    expect "$1" data-axis-back linear
+    expect "$1" data-axis-title "training time (s)"
+    expect "$1" data-svg true
+    expect "$1" data-overflow false
+    expect "$1" data-scripts 3
+    if grep -i 'CONSOLE' "$work/$1.log"; then
+        echo "$1: the page wrote to the console" >&2
+        failed=1
+    fi
+}
+
+python3 "$source/fixture.py" bench "$work/bench"
+python3 "$source/fixture.py" runs "$work/runs"
+FIXTURE_MARKUP=1 python3 "$source/fixture.py" bench "$work/hostile"
+# 2 of the ranking; 3 of the problem whose metric is its loss; 4 of each of the others
+check bench "$work/bench" 13
+check hostile "$work/hostile" 13
+# 2 and 3
+check runs "$work/runs" 5
+exit $failed
