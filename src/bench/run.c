@@ -120,9 +120,10 @@ static void on_note(void *context, const char *line)
 
 /* ---- running ---------------------------------------------------------------- */
 
+/* Set by a signal handler or another thread. */
 static bool stopped(const bench *b)
 {
-    return b->options->stop && *b->options->stop;
+    return b->options->stop && __atomic_load_n(b->options->stop, __ATOMIC_RELAXED);
 }
 
 static void finish(bench *b, int trial, rv_status status, const rv_trial_result *result, const rv_error *err)

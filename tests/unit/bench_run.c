@@ -124,7 +124,8 @@ rv_status __wrap_rv_trial_run(const char *config, const rv_trial_options *option
     played.runs++;
     bool stop = played.stop_after > 0 && played.runs > played.stop_after;
     bool fail = played.fail_seed >= 0 && number_after(config, "train.seed=") == played.fail_seed;
-    played.stop |= stop;
+    if (stop)
+        __atomic_store_n(&played.stop, 1, __ATOMIC_RELAXED);
     if (!stop && !fail)
         snprintf(played.done[played.count++], sizeof played.done[0], "%s", id);
     pthread_mutex_unlock(&played.lock);

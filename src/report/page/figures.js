@@ -24,13 +24,29 @@ function cssValue(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function axisStyle(axis) {
+/* Ticks of a logarithmic axis as whole numbers, not Plotly's lone digits. */
+function logTicks(values) {
+  const kept = values.filter((v) => Number.isFinite(v) && v > 0);
+  if (!kept.length) return {};
+  const low = kept.reduce((a, b) => Math.min(a, b)), high = kept.reduce((a, b) => Math.max(a, b)), decades = Math.log10(high / low);
+  const steps = decades < 0.5 ? [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9] : decades < 1.2 ? [1, 1.5, 2, 3, 4, 5, 7] : decades < 2.6 ? [1, 2, 5] : [1];
+  const every = Math.max(1, Math.ceil(decades / 7)), tickvals = [];
+  for (let e = Math.floor(Math.log10(low)) - 1; e <= Math.log10(high) + 1; e++)
+    if (e % every === 0) for (const step of steps) tickvals.push(Number(`${step}e${e}`));
+  return { tickvals, ticktext: tickvals.map(tickText) };
+}
+
+function tickText(value) {
+  if (value >= 1000) return count(value).replace(NARROW, "").replace(/\.?0+(?=\D)/, "");
+  return value < 1e-4 ? value.toExponential().replace("-", "−") : String(value);
+}
+
+function axisStyle(axis, values) {
   return {
     gridcolor: cssValue("--grid"), linecolor: cssValue("--line"), zeroline: false, showline: true, ticks: "outside",
     tickcolor: cssValue("--line"), ticklen: 4, automargin: true, fixedrange: matchMedia("(pointer: coarse)").matches,
-    exponentformat: "SI", minexponent: 4,
+    ...(axis.type === "log" ? logTicks(values) : {}),
     ...axis,
-    ...(axis.type === "log" && !axis.tickvals ? { dtick: undefined, nticks: 6, exponentformat: "SI" } : {}),
     title: { text: axis.title, font: { size: 13 }, standoff: 8 },
   };
 }
@@ -41,7 +57,7 @@ function layoutOf(built) {
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: cssValue("--soft") },
     margin: { l: 52, r: 14, t: 12, b: 46 }, showlegend: false, hovermode: "closest",
     hoverlabel: { bgcolor: cssValue("--ground"), bordercolor: cssValue("--line"), font: { color: cssValue("--ink"), size: 12 }, align: "left" },
-    xaxis: axisStyle(built.x), yaxis: axisStyle(built.y),
+    xaxis: axisStyle(built.x, built.traces.flatMap((t) => t.x)), yaxis: axisStyle(built.y, built.traces.flatMap((t) => t.y)),
     shapes: built.shapes || [], annotations: built.annotations || [],
   };
 }
@@ -131,7 +147,8 @@ function curveFigure(problem, split, key, title, caption) {
     const hits = aimed ? hitTraces(problem, transform.of) : [];
     return {
       traces: [...bands, ...lines, ...hits],
-      x: { title: AXIS_TITLES[state.x], type: state.logx ? "log" : "linear", ...(state.logx ? {} : { rangemode: "tozero" }) },
+      x: { title: AXIS_TITLES[state.x], type: state.logx ? "log" : "linear",
+           ...(state.logx ? {} : { rangemode: "tozero", tickformat: state.x === "seconds" ? "" : "~s" }) },
       y: { title: transform.title, type: state.logy ? "log" : "linear", range: problem.maximize && key === problem.metric ? undefined : yRange(lines, state.logy) },
       text: `Median ${transform.title} over seeds against ${AXIS_TITLES[state.x]}, one line each for ${sentence(problem.series.map((s) => s.label))}.`,
       rows, ...target,
@@ -266,7 +283,7 @@ function sensitivityFigure(problem) {
     });
     return {
       traces, rows,
-      x: { title: "learning rate", type: "log", exponentformat: "power", dtick: 1, minor: { ticks: "outside", ticklen: 2, tickcolor: cssValue("--line") } },
+      x: { title: "learning rate", type: "log" },
       y: { title: `${state.unit === "seconds" ? "seconds" : "examples"} to target`, type: "log" },
       annotations: lost.length ? [{ xref: "paper", x: 0, y: Math.log10(top), xanchor: "left", yanchor: "bottom", yshift: 5, showarrow: false, text: "missed", font: { size: 11 } }] : [],
       text: `Median ${state.unit} to target against learning rate; ${plural(lost.length, "setting")} missed.`,

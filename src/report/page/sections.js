@@ -176,6 +176,11 @@ function band(problem) {
   return n < 2 ? "One seed." : `Line: median over seeds; band: ${n >= 5 ? "quartiles" : "minimum to maximum"}.`;
 }
 
+/* What the trials said about their data. */
+function said(problem) {
+  return problem.notes && problem.notes.length ? `Data: ${problem.notes.join("; ")}.` : "";
+}
+
 function hasCurve(problem, split, key) {
   return problem.series.some((s) => s.runs.some((r) => r.curves[split] && r.curves[split][key]));
 }
@@ -191,7 +196,7 @@ function problemBlock(problem) {
     charts.push(curveFigure(problem, "validation", "loss", `${problem.label}: validation loss`, band(problem)));
   if (problem.series[0].cell) charts.push(sensitivityFigure(problem));
   return el("div", { class: "problem" }, el("h3", { class: "title" }, problem.label),
-    el("p", { class: "soft" }, [problem.title && `${problem.title}.`, goal(problem)].filter(Boolean).join(" ")),
+    el("p", { class: "soft" }, [problem.title && `${problem.title}.`, goal(problem), said(problem)].filter(Boolean).join(" ")),
     legend(problem.series, (s) => s.runs.length),
     el("div", { class: "charts" }, charts),
     problem.series[0].cell ? bestTable(problem) : runTable(problem));

@@ -75,7 +75,7 @@ function timeOf(value) {
   return value === undefined ? Infinity : real(value);
 }
 
-/* problem: {label, title, workload, metric, maximize, target, series, points}
+/* problem: {label, title, workload, metric, maximize, target, notes, series}
    series:  {label, index, runs, cell, times}; of benchmarks only: cell, its row of the
    scores, and times, {seed, examples, seconds} to target at the best setting. */
 function benchProblems(data) {
@@ -84,6 +84,7 @@ function benchProblems(data) {
   return scores.problems.map((problem, p) => ({
     ...problem,
     target: real(problem.target),
+    notes: (data.bench.notes || []).filter((n) => n.problem === problem.label).map((n) => n.line),
     series: scores.optimizers.map((optimizer, o) => {
       const cell = scores.cells.find((c) => c.problem === p && c.optimizer === o);
       const own = trials.filter((t) => t.problem === p && t.optimizer === o && t.point === cell.best);
