@@ -29,25 +29,19 @@ RV_INLINE bool reads_y(pairing kind)
 /* y = pair(a, b) over arrays of one length. */
 RV_INLINE void pair_arrays(pairing kind, size_t n, const float *a, const float *b, float *y)
 {
-    size_t i = 0;
-    for (; i + RV_LANES <= n; i += RV_LANES)
-        vf_store(y + i, pair(kind, vf_load(a + i), vf_load(b + i),
-                             reads_y(kind) ? vf_load(y + i) : vf_zero()));
-    if (i < n)
-        vf_store_n(y + i, pair(kind, vf_load_n(a + i, n - i), vf_load_n(b + i, n - i),
-                               reads_y(kind) ? vf_load_n(y + i, n - i) : vf_zero()), n - i);
+    RV_EACH_VECTOR(n, i, k, {
+        const vf before = reads_y(kind) ? vf_load_n(y + i, k) : vf_zero();
+        vf_store_n(y + i, pair(kind, vf_load_n(a + i, k), vf_load_n(b + i, k), before), k);
+    });
 }
 
 /* y = pair(a, b) with one b for all. */
 RV_INLINE void pair_scalar(pairing kind, size_t n, const float *a, float b, float *y)
 {
-    const vf vb = vf_set1(b);
-    size_t i = 0;
-    for (; i + RV_LANES <= n; i += RV_LANES)
-        vf_store(y + i, pair(kind, vf_load(a + i), vb, reads_y(kind) ? vf_load(y + i) : vf_zero()));
-    if (i < n)
-        vf_store_n(y + i, pair(kind, vf_load_n(a + i, n - i), vb,
-                               reads_y(kind) ? vf_load_n(y + i, n - i) : vf_zero()), n - i);
+    RV_EACH_VECTOR(n, i, k, {
+        const vf before = reads_y(kind) ? vf_load_n(y + i, k) : vf_zero();
+        vf_store_n(y + i, pair(kind, vf_load_n(a + i, k), vf_set1(b), before), k);
+    });
 }
 
 RV_INLINE void pair_rows(pairing kind, size_t n, size_t m, const float *a, const float *b, float *y)
@@ -77,10 +71,7 @@ static void multiply(size_t n, size_t m, const float *a, const float *b, float *
 static void fill(size_t n, float value, float *y, bool to)
 {
     const vf v = vf_set1(value);
-    for (size_t i = 0; i < n; i += RV_LANES) {
-        const size_t k = n - i < RV_LANES ? n - i : RV_LANES;
-        vf_store_n(y + i, to ? vf_load_n(y + i, k) + v : v, k);
-    }
+    RV_EACH_VECTOR(n, i, k, vf_store_n(y + i, to ? vf_load_n(y + i, k) + v : v, k));
 }
 
 static void scale(size_t n, size_t m, float factor, const float *x, float *y, bool to)
@@ -99,12 +90,17 @@ static void scale(size_t n, size_t m, float factor, const float *x, float *y, bo
     }
 }
 
-enum { BLOCK = 64, CHAINS = 4 }; /* rows summed before they join the total; sums in flight */
+enum { BLOCK = 64, CHAINS = 8 }; /* rows summed before they join the total; sums in flight */
 
 /* A vector of x (w) of k lanes. */
 RV_INLINE vf term(const float *x, const float *w, size_t at, size_t k)
 {
     return w ? vf_load_n(x + at, k) * vf_load_n(w + at, k) : vf_load_n(x + at, k);
+}
+
+RV_INLINE vf chain_sum(const vf *s)
+{
+    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
 }
 
 /* The sum of rows [n / m] of one vector of k columns. */
@@ -113,23 +109,49 @@ RV_INLINE vf column_sum(size_t n, size_t m, const float *x, const float *w, size
     vf total = vf_zero();
     for (size_t at = 0; at < n;) {
         const size_t end = n - at < BLOCK * m ? n : at + BLOCK * m;
-        vf sum[CHAINS] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
+        vf sum[CHAINS];
+        for (size_t c = 0; c < CHAINS; c++)
+            sum[c] = vf_zero();
         for (; at + CHAINS * m <= end; at += CHAINS * m)
             for (size_t c = 0; c < CHAINS; c++)
                 sum[c] += term(x, w, at + c * m, k);
         for (; at < end; at += m)
             sum[0] += term(x, w, at, k);
-        total += (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        total += chain_sum(sum);
     }
     return total;
+}
+
+/* The sums of CHAINS neighbouring vectors of columns: memory is read in longer runs. */
+RV_INLINE void wide_sum(size_t n, size_t m, const float *x, const float *w, vf *total)
+{
+    for (size_t c = 0; c < CHAINS; c++)
+        total[c] = vf_zero();
+    for (size_t at = 0; at < n;) {
+        const size_t end = n - at < BLOCK * m ? n : at + BLOCK * m;
+        vf sum[CHAINS];
+        for (size_t c = 0; c < CHAINS; c++)
+            sum[c] = vf_zero();
+        for (; at < end; at += m)
+            for (size_t c = 0; c < CHAINS; c++)
+                sum[c] += term(x, w, at + c * RV_LANES, RV_LANES);
+        for (size_t c = 0; c < CHAINS; c++)
+            total[c] += sum[c];
+    }
 }
 
 /* All n elements in one sum: they are rows of one vector, summed over the lanes at the end. */
 RV_INLINE float whole_sum(size_t n, const float *x, const float *w)
 {
     const size_t whole = n - n % RV_LANES;
-    vf sum = column_sum(whole, RV_LANES, x, w, RV_LANES);
+    const vf sum = column_sum(whole, RV_LANES, x, w, RV_LANES);
     return vf_sum(sum + term(x, w, whole, n - whole));
+}
+
+RV_INLINE void put_sum(vf sum, float factor, float *y, size_t k, bool to)
+{
+    sum *= vf_set1(factor);
+    vf_store_n(y, to ? vf_load_n(y, k) + sum : sum, k);
 }
 
 RV_INLINE void fold_of(size_t n, size_t m, float factor, const float *x, const float *w, float *y, bool to)
@@ -138,12 +160,16 @@ RV_INLINE void fold_of(size_t n, size_t m, float factor, const float *x, const f
         y[0] = (to ? y[0] : 0) + factor * whole_sum(n, x, w);
         return;
     }
-    for (size_t j = 0; j < m; j += RV_LANES) {
-        const size_t k = m - j < RV_LANES ? m - j : RV_LANES;
-        vf sum = column_sum(n, m, x + j, w ? w + j : NULL, k);
-        sum *= vf_set1(factor);
-        vf_store_n(y + j, to ? vf_load_n(y + j, k) + sum : sum, k);
+    size_t wide = 0;
+    for (; wide + CHAINS * RV_LANES <= m; wide += CHAINS * RV_LANES) {
+        vf sums[CHAINS];
+        wide_sum(n, m, x + wide, w ? w + wide : NULL, sums);
+        for (size_t c = 0; c < CHAINS; c++)
+            put_sum(sums[c], factor, y + wide + c * RV_LANES, RV_LANES, to);
     }
+    x += wide, w = w ? w + wide : NULL, y += wide;
+    RV_EACH_VECTOR(m - wide, j, k,
+                   put_sum(column_sum(n, m, x + j, w ? w + j : NULL, k), factor, y + j, k, to));
 }
 
 static void fold(size_t n, size_t m, float factor, const float *x, const float *w, float *y, bool to)

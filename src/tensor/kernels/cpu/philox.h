@@ -16,11 +16,12 @@ RV_INLINE vu vu_set1(uint32_t x)
 RV_INLINE void vu_multiply(vu a, uint32_t m, vu *high, vu *low)
 {
 #if defined(__AVX512F__)
+    /* Products of the even and of the odd lanes; shuffles run beside multiplications. */
     const __m512i b = _mm512_set1_epi32((int32_t)m);
     const __m512i even = _mm512_mul_epu32((__m512i)a, b);
-    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), b);
-    *high = (vu)_mm512_mask_mov_epi32(_mm512_srli_epi64(even, 32), 0xaaaa, odd);
-    *low = (vu)_mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(odd, 32));
+    const __m512i odd = _mm512_mul_epu32(_mm512_shuffle_epi32((__m512i)a, (_MM_PERM_ENUM)0xf5), b);
+    *high = (vu)_mm512_mask_shuffle_epi32(odd, 0x5555, even, (_MM_PERM_ENUM)0xf5);
+    *low = (vu)_mm512_mask_shuffle_epi32(even, 0xaaaa, odd, (_MM_PERM_ENUM)0xa0);
 #else
     /* Schoolbook with 16-bit halves: every instruction set multiplies 32 x 32 -> 32. */
     const vu a0 = a & vu_set1(0xffff), a1 = a >> 16, m0 = vu_set1(m & 0xffff), m1 = vu_set1(m >> 16);
@@ -51,7 +52,7 @@ RV_INLINE void vu_philox(rv_random stream, uint64_t index, vu words[4])
     static const uint32_t numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     vu lane;
     memcpy(&lane, numbers, sizeof lane);
-    uint32_t key0 = (uint32_t)stream.seed, key1 = (uint32_t)(stream.seed >> 32);
+    vu key0 = vu_set1((uint32_t)stream.seed), key1 = vu_set1((uint32_t)(stream.seed >> 32));
     vu c0 = vu_set1((uint32_t)index) + lane, c1 = vu_set1((uint32_t)(index >> 32));
     vu c2 = vu_set1((uint32_t)stream.step);
     vu c3 = vu_set1((uint32_t)(stream.step >> 32) | (uint32_t)stream.purpose << 24);
@@ -59,12 +60,12 @@ RV_INLINE void vu_philox(rv_random stream, uint64_t index, vu words[4])
         vu high0, low0, high1, low1;
         vu_multiply(c0, 0xD2511F53u, &high0, &low0);
         vu_multiply(c2, 0xCD9E8D57u, &high1, &low1);
-        c0 = high1 ^ c1 ^ vu_set1(key0);
+        c0 = high1 ^ c1 ^ key0;
         c1 = low1;
-        c2 = high0 ^ c3 ^ vu_set1(key1);
+        c2 = high0 ^ c3 ^ key1;
         c3 = low0;
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
+        key0 += vu_set1(0x9E3779B9u);
+        key1 += vu_set1(0xBB67AE85u);
     }
     const vu even_low = VU_ZIP_LOW(c0, c2), even_high = VU_ZIP_HIGH(c0, c2);
     const vu odd_low = VU_ZIP_LOW(c1, c3), odd_high = VU_ZIP_HIGH(c1, c3);

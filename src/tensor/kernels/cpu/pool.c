@@ -3,6 +3,17 @@
 
 #include "tensor/kernels/cpu/vec.h"
 
+/* Loads and stores move bits, whatever they stand for. */
+RV_INLINE vi vi_load_n(const int32_t *p, size_t k)
+{
+    return (vi)vf_load_n((const float *)(const void *)p, k);
+}
+
+RV_INLINE void vi_store_n(int32_t *p, vi v, size_t k)
+{
+    vf_store_n((float *)(void *)p, (vf)v, k);
+}
+
 /* The part of a window inside the image. */
 typedef struct window {
     int64_t out;          /* offset of its result */
@@ -33,16 +44,13 @@ static window window_at(const rv_pool_shape *s, int64_t n, int64_t row, int64_t 
                     .j1 = last_tap(w, s->w, s->size)};
 }
 
-/* Runs statement for every window W and vector of K channels from C. */
-#define EACH_VECTOR(s, statement)                                                                  \
+/* Runs the statement for every window W and vector of K channels from C. */
+#define EACH_WINDOW(s, W, C, K, ...)                                                               \
     for (int64_t n_ = 0; n_ < (s)->n; n_++)                                                        \
         for (int64_t r_ = 0; r_ < (s)->oh; r_++)                                                   \
             for (int64_t c_ = 0; c_ < (s)->ow; c_++) {                                             \
                 const window W = window_at(s, n_, r_, c_);                                         \
-                for (int64_t C = 0; C < (s)->c; C += RV_LANES) {                                   \
-                    const size_t K = (s)->c - C < RV_LANES ? (size_t)((s)->c - C) : RV_LANES;      \
-                    statement;                                                                     \
-                }                                                                                  \
+                RV_EACH_VECTOR((size_t)(s)->c, C, K, __VA_ARGS__);                                 \
             }
 
 static void clear(const rv_pool_shape *s, float *gx, bool add)
@@ -69,21 +77,20 @@ RV_INLINE void max_of(const window *w, int size, int64_t c, const float *x, size
 
 static void max_forward(const rv_pool_shape *s, const float *x, float *y, int32_t *where)
 {
-    EACH_VECTOR(s, {
+    EACH_WINDOW(s, w, c, k, {
         vf best;
         vi at;
-        max_of(&W, s->size, s->c, x + C, K, &best, &at);
-        vf_store_n(y + W.out + C, best, K);
+        max_of(&w, s->size, s->c, x + c, k, &best, &at);
+        vf_store_n(y + w.out + c, best, k);
         if (where)
-            memcpy(where + W.out + C, &at, K * sizeof *where);
+            vi_store_n(where + w.out + c, at, k);
     })
 }
 
 RV_INLINE void spread_max(const window *w, int size, int64_t c, const int32_t *where, const float *gy,
                           float *gx, size_t k)
 {
-    vi at = {0};
-    memcpy(&at, where + w->out, k * sizeof *where);
+    const vi at = vi_load_n(where + w->out, k);
     const vf g = vf_load_n(gy + w->out, k);
     for (int i = w->i0; i < w->i1; i++)
         for (int j = w->j0; j < w->j1; j++) {
@@ -95,7 +102,7 @@ RV_INLINE void spread_max(const window *w, int size, int64_t c, const int32_t *w
 static void max_backward(const rv_pool_shape *s, const int32_t *where, const float *gy, float *gx, bool add)
 {
     clear(s, gx, add);
-    EACH_VECTOR(s, spread_max(&W, s->size, s->c, where + C, gy + C, gx + C, K))
+    EACH_WINDOW(s, w, c, k, spread_max(&w, s->size, s->c, where + c, gy + c, gx + c, k))
 }
 
 /* ---- average ---------------------------------------------------------- */
@@ -112,7 +119,7 @@ RV_INLINE vf window_sum(const window *w, int64_t c, const float *x, size_t k)
 static void average_forward(const rv_pool_shape *s, const float *x, float *y)
 {
     const vf share = vf_set1(1 / (float)(s->size * s->size));
-    EACH_VECTOR(s, vf_store_n(y + W.out + C, window_sum(&W, s->c, x + C, K) * share, K))
+    EACH_WINDOW(s, w, c, k, vf_store_n(y + w.out + c, window_sum(&w, s->c, x + c, k) * share, k))
 }
 
 RV_INLINE void spread(const window *w, int64_t c, vf g, float *gx, size_t k)
@@ -128,7 +135,7 @@ static void average_backward(const rv_pool_shape *s, const float *gy, float *gx,
 {
     const vf share = vf_set1(1 / (float)(s->size * s->size));
     clear(s, gx, add);
-    EACH_VECTOR(s, spread(&W, s->c, vf_load_n(gy + W.out + C, K) * share, gx + C, K))
+    EACH_WINDOW(s, w, c, k, spread(&w, s->c, vf_load_n(gy + w.out + c, k) * share, gx + c, k))
 }
 
 const struct rv_cpu_pool RV_CPU_TABLE(pool) = {

@@ -65,6 +65,8 @@ RV_INLINE vf vf_zero(void)
 /* The first n lanes, n in [0, RV_LANES]; the others are zero. */
 RV_INLINE vf vf_load_n(const float *p, size_t n)
 {
+    if (__builtin_constant_p(n) && n == RV_LANES)
+        return vf_load(p);
 #if defined(__AVX512F__)
     return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 #else
@@ -78,6 +80,10 @@ RV_INLINE vf vf_load_n(const float *p, size_t n)
 
 RV_INLINE void vf_store_n(float *p, vf v, size_t n)
 {
+    if (__builtin_constant_p(n) && n == RV_LANES) {
+        vf_store(p, v);
+        return;
+    }
 #if defined(__AVX512F__)
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 #else
@@ -88,12 +94,36 @@ RV_INLINE void vf_store_n(float *p, vf v, size_t n)
 #endif
 }
 
+/* Runs the statement for every vector of an array of n: J its offset, K its lanes, which
+ * is the constant RV_LANES in all but the last. */
+#define RV_EACH_VECTOR(n, J, K, ...)                                          \
+    do {                                                                      \
+        size_t J = 0;                                                         \
+        for (; J + RV_LANES <= (n); J += RV_LANES) {                          \
+            const size_t K = RV_LANES;                                        \
+            __VA_ARGS__;                                                      \
+        }                                                                     \
+        if (J < (n)) {                                                        \
+            const size_t K = (n) - J;                                         \
+            __VA_ARGS__;                                                      \
+        }                                                                     \
+    } while (0)
+
 /* ---- lanes ---- */
 
 /* Where the mask (a comparison of vf or vi) is set: a, elsewhere b. */
 RV_INLINE vf vf_select(vi mask, vf a, vf b)
 {
     return (vf)((mask & (vi)a) | (~mask & (vi)b));
+}
+
+/* The mask of the first n lanes, n >= 0. */
+RV_INLINE vi vi_first(int64_t n)
+{
+    static const int32_t number[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    vi lane;
+    memcpy(&lane, number, sizeof lane);
+    return lane < vi_set1(n < RV_LANES ? (int32_t)n : RV_LANES);
 }
 
 /* a > b ? a : b, so b when either is NaN; vf_max(zero, x) lets a NaN of x through. */
