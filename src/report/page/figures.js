@@ -29,7 +29,7 @@ function logTicks(values) {
   const kept = values.filter((v) => Number.isFinite(v) && v > 0);
   if (!kept.length) return {};
   const low = kept.reduce((a, b) => Math.min(a, b)), high = kept.reduce((a, b) => Math.max(a, b)), decades = Math.log10(high / low);
-  const steps = decades < 0.5 ? [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9] : decades < 1.2 ? [1, 1.5, 2, 3, 4, 5, 7] : decades < 2.6 ? [1, 2, 5] : [1];
+  const steps = decades < 0.5 ? [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9] : decades < 1.2 ? [1, 1.5, 2, 3, 4, 5, 7] : decades < 2.6 ? (innerWidth < 600 ? [1, 3] : [1, 2, 5]) : [1];
   const every = Math.max(1, Math.ceil(decades / 7)), tickvals = [];
   for (let e = Math.floor(Math.log10(low)) - 1; e <= Math.log10(high) + 1; e++)
     if (e % every === 0) for (const step of steps) tickvals.push(Number(`${step}e${e}`));
@@ -37,14 +37,14 @@ function logTicks(values) {
 }
 
 function tickText(value) {
-  if (value >= 1000) return count(value).replace(NARROW, "").replace(/\.?0+(?=\D)/, "");
+  for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) if (value >= size) return Number((value / size).toPrecision(3)) + unit;
   return value < 1e-4 ? value.toExponential().replace("-", "−") : String(value);
 }
 
 function axisStyle(axis, values) {
   return {
     gridcolor: cssValue("--grid"), linecolor: cssValue("--line"), zeroline: false, showline: true, ticks: "outside",
-    tickcolor: cssValue("--line"), ticklen: 4, automargin: true, fixedrange: matchMedia("(pointer: coarse)").matches,
+    tickcolor: cssValue("--line"), ticklen: 4, tickangle: 0, automargin: true, fixedrange: matchMedia("(pointer: coarse)").matches,
     ...(axis.type === "log" ? logTicks(values) : {}),
     ...axis,
     title: { text: axis.title, font: { size: 13 }, standoff: 8 },
