@@ -48,7 +48,8 @@ RV_API void rv_optimizer_free(rv_optimizer *optimizer);
 
 /* One step: w [count] is updated in place from g [count].  RV_E_NUMERIC when a
  * gradient or an update is not finite: names tensor and step; a non-finite value
- * is never written to w. */
+ * is never written to w, and the cache lines around the fault keep their weights.
+ * Other parts may have made the step: go on from a saved state. */
 RV_API rv_status rv_optimizer_step(rv_optimizer *optimizer, void *const *w, const void *const *g,
                                    rv_error *err);
 RV_API rv_status rv_optimizer_step_flat(rv_optimizer *optimizer, void *w, const void *g, rv_error *err);

@@ -4,6 +4,11 @@
 
 #include "optim/optimizer.h"
 
+/* Of libgomp: products that a task asks for run on its own thread.  Workers of a pool are
+ * set so when they start; the thread of a caller without a pool only for the task's time. */
+extern void omp_set_num_threads(int threads);
+extern int omp_get_max_threads(void);
+
 typedef struct pass {
     const rv_run *run;
     rv_kernel_loop *loop;
@@ -131,7 +136,10 @@ rv_status rv_run_each(const rv_run *run, int tasks, rv_run_task *task, rv_run_te
                       const void *context)
 {
     each_job job = {run, task, context};
+    const int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
     rv_pool_run(run->group->pool, tasks, run_each_task, &job);
+    omp_set_num_threads(threads);
     for (int i = 0; i < tasks; i++)
         if (run->group->faults[i] != RV_FAULT_NONE)
             return fault_status(run, (rv_fault)run->group->faults[i],

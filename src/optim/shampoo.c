@@ -3,6 +3,7 @@
  *     L_k <- L_k + unfold_k(G) unfold_k(G)',   P = G times (L_k + epsilon I)^(-1/(2o)) along every k
  *     P <- P ||graft|| / (||P|| + 1e-16) with grafting;  P <- P + weight_decay w
  *     M <- momentum M + P;  w <- w - lr M
+ * Before start_preconditioning_step P is the gradient, or grafting's own direction.
  * Reference: facebookresearch/optimizers f6066066 with b1 = 0, b2 = 1, no merging.
  * Deviation: epsilon is added to eigenvalues after those below zero were set to zero. */
 #ifndef RV_REAL
@@ -19,7 +20,8 @@
     REAL(epsilon, 1e-4, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "initial factors are epsilon times I") \
     REAL(momentum, 0, 0, 1, RV_PARAM_OPEN_HI, "decay of the sum of preconditioned gradients; 0: none") \
     REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times the learning rate") \
-    INT(precondition_frequency, 20, 1, 1e15, RV_PARAM_LOG, "steps between inverse roots; also in the first") \
+    INT(precondition_frequency, 1, 1, 1e15, RV_PARAM_LOG, "steps between inverse roots; above 1 use grafting") \
+    INT(start_preconditioning_step, 0, 0, 1e15, 0, "step of the first inverse roots; 0: precondition_frequency") \
     INT(max_preconditioner_dim, 1024, 1, 16384, RV_PARAM_LOG, "longer axes are cut into blocks")    \
     CHOICE(grafting, "none|sgd|adagrad", "none", "the method whose step length each block takes over") \
     REAL(grafting_epsilon, 1e-10, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the root of adagrad's sum")
@@ -31,13 +33,28 @@ enum { SLOT_FACTORS, SLOT_ROOTS, SLOT_SQUARES, SLOT_MOMENTUM };
 typedef struct shampoo_args {
     const shampoo_params *p;
     double lr;
-    bool refresh;
+    bool refresh, started; /* started: there are roots to multiply with */
 } shampoo_args;
 
 #define RV_KERNEL_FILE "optim/shampoo.c"
 #include "optim/kernel.h"
 
 RV_PARAM_TABLE(shampoo_table, "shampoo", shampoo_params, SHAMPOO_PARAMS);
+
+static int64_t first_roots(const shampoo_params *p)
+{
+    return p->start_preconditioning_step > 0 ? p->start_preconditioning_step : p->precondition_frequency;
+}
+
+static rv_status check(const void *params, rv_error *err)
+{
+    const shampoo_params *p = params;
+    if (first_roots(p) < p->precondition_frequency)
+        return rv_fail(err, RV_E_ARGUMENT, "shampoo: start_preconditioning_step must be at least "
+                       "precondition_frequency (%lld), found %lld",
+                       (long long)p->precondition_frequency, (long long)p->start_preconditioning_step);
+    return RV_OK;
+}
 
 static int64_t limit_of(const void *params)
 {
@@ -103,7 +120,12 @@ static rv_fault task(const rv_run *run, const void *context, int number, int wor
 static rv_status step(const rv_run *run)
 {
     const shampoo_params *p = run->params;
-    const shampoo_args args = {p, run->lr, run->step == 1 || run->step % p->precondition_frequency == 0};
+    const int64_t start = first_roots(p);
+    const shampoo_args args = {.p = p,
+                               .lr = run->lr,
+                               .refresh = run->step == start ||
+                                          (run->step > start && run->step % p->precondition_frequency == 0),
+                               .started = run->step >= start};
     int count = 0;
     for (int i = 0; i < run->count; i++)
         count += rv_blocks_count(&run->tensors[i], p->max_preconditioner_dim);
@@ -123,12 +145,14 @@ const rv_method rv_method_shampoo = {
                           "P = G multiplied along every axis k by (L_k + epsilon I)^(-1/(2o))\n"
                           "grafting: P <- P ||graft|| / (||P|| + 1e-16), graft = G (sgd) or "
                           "G / (sqrt(sum of G^2) + grafting_epsilon) (adagrad)\n"
+                          "before start_preconditioning_step: P = G, or the graft's direction\n"
                           "P <- P + weight_decay w;  M <- momentum M + P;  w <- w - lr M",
              .paper = "Gupta, Koren & Singer 2018, Shampoo: preconditioned stochastic tensor optimization; "
                       "grafting: Anil et al. 2020; blocks: Shi et al. 2023",
              .reference = "facebookresearch/optimizers f6066066 distributed_shampoo (b1 = 0, b2 = 1, no merging)",
-             .deviations = "inverse roots in the first step and in every step divisible by precondition_frequency "
-                           "(the paper: every step); epsilon is added after negative eigenvalues were set to zero",
+             .deviations = "epsilon is added after negative eigenvalues were set to zero; precondition_frequency=1 is the "
+                           "paper's algorithm, and older roots enlarge a direction not seen before by up to "
+                           "epsilon^(-1/2), so that values above 1 want grafting",
              .params = &shampoo_table,
              .state = "factors, roots: one d x d matrix per axis of every block; squares: like the tensor, only "
                       "with grafting=adagrad; momentum: like the tensor, only with momentum > 0",
@@ -136,6 +160,7 @@ const rv_method rv_method_shampoo = {
     .tolerance = 1e-6,
     .slots = slots,
     .slot_count = 4,
+    .check = check,
     .workspace = workspace,
     .tasks = tasks,
     .step = step,
@@ -200,21 +225,30 @@ static void RV_FN(scatter)(RV_REAL *to, const RV_REAL *from, const rv_subblock *
         memcpy(to + rv_block_offset(b, row), from + row * b->columns, (size_t)b->columns * sizeof *to);
 }
 
-/* Length of the step that p takes over; spare [block]. */
-static double RV_FN(graft)(const rv_run *run, const shampoo_params *p, int tensor, const rv_subblock *b,
-                           const RV_REAL *g, RV_REAL *spare)
+/* The direction of the grafted method for gradient g into p [block]. */
+static void RV_FN(graft)(const rv_run *run, const shampoo_params *options, int tensor, const rv_subblock *b,
+                         const RV_REAL *g, RV_REAL *p)
 {
-    if (p->grafting == GRAFT_SGD)
-        return RV_FN(norm)(g, b->size);
+    if (options->grafting != GRAFT_ADAGRAD) {
+        memcpy(p, g, (size_t)b->size * sizeof *p);
+        return;
+    }
     RV_REAL *squares = rv_run_slot(run, tensor, SLOT_SQUARES);
-    const RV_REAL epsilon = (RV_REAL)p->grafting_epsilon;
-    RV_FN(gather)(spare, squares, b);
+    const RV_REAL epsilon = (RV_REAL)options->grafting_epsilon;
+    RV_FN(gather)(p, squares, b);
     for (int64_t i = 0; i < b->size; i++)
-        spare[i] += g[i] * g[i];
-    RV_FN(scatter)(squares, spare, b);
+        p[i] += g[i] * g[i];
+    RV_FN(scatter)(squares, p, b);
     for (int64_t i = 0; i < b->size; i++)
-        spare[i] = g[i] != 0 ? g[i] / (RV_MATH(sqrt)(spare[i]) + epsilon) : 0;
-    return RV_FN(norm)(spare, b->size);
+        p[i] = g[i] != 0 ? g[i] / (RV_MATH(sqrt)(p[i]) + epsilon) : 0;
+}
+
+/* p, g multiplied by the roots, takes over the length of the graft in spare. */
+static void RV_FN(rescale)(RV_REAL *p, const RV_REAL *graft, int64_t n)
+{
+    const RV_REAL scale = (RV_REAL)(RV_FN(norm)(graft, n) / (RV_FN(norm)(p, n) + 1e-16));
+    for (int64_t i = 0; i < n; i++)
+        p[i] *= scale;
 }
 
 /* w - lr M into p, which holds the direction; spare [block]. */
@@ -240,6 +274,42 @@ static void RV_FN(descend)(const rv_run *run, const shampoo_args *args, int tens
         p[i] = spare[i] - lr * p[i];
 }
 
+/* Adds g to the factors of the block and, when due, takes their inverse roots. */
+static rv_fault RV_FN(observe)(const shampoo_args *args, const rv_subblock *b, const RV_REAL *g, RV_REAL *factor,
+                               RV_REAL *root, double *work)
+{
+    int64_t inner = b->size, outer = 1;
+    for (int k = 0; k < b->rank; k++) {
+        const int d = (int)b->length[k];
+        inner /= d;
+        RV_FN(accumulate)(factor, g, (int)outer, d, (int)inner);
+        if (args->refresh && !RV_FN(refresh)(factor, root, d, args->p->epsilon, 0.5 / b->rank, work))
+            return RV_FAULT_EIGEN;
+        outer *= d;
+        factor += (int64_t)d * d;
+        root += (int64_t)d * d;
+    }
+    return RV_FAULT_NONE;
+}
+
+/* g multiplied by the root of every axis; the result lies in a or in b. */
+static RV_REAL *RV_FN(precondition)(const rv_subblock *block, const RV_REAL *g, const RV_REAL *root, RV_REAL *a,
+                                    RV_REAL *b)
+{
+    int64_t inner = block->size, outer = 1;
+    const RV_REAL *from = g;
+    for (int k = 0; k < block->rank; k++) {
+        const int d = (int)block->length[k];
+        RV_REAL *to = from == a ? b : a;
+        inner /= d;
+        RV_FN(multiply)(root, from, to, (int)outer, d, (int)inner);
+        from = to;
+        outer *= d;
+        root += (int64_t)d * d;
+    }
+    return from == a ? a : b;
+}
+
 static rv_fault RV_FN(shampoo)(const rv_run *run, const shampoo_args *args, int tensor, const rv_subblock *b,
                                void *work)
 {
@@ -250,27 +320,18 @@ static rv_fault RV_FN(shampoo)(const rv_run *run, const shampoo_args *args, int 
     RV_FN(gather)(g, run->g[tensor], b);
     if (!RV_FN(rv_finite)(g, b->size))
         return RV_FAULT_GRADIENT;
-    memcpy(p, g, (size_t)b->size * sizeof *p);
-    int64_t inner = b->size, outer = 1;
-    for (int k = 0; k < b->rank; k++) {
-        const int d = (int)b->length[k];
-        inner /= d;
-        RV_FN(accumulate)(factor, g, (int)outer, d, (int)inner);
-        if (args->refresh && !RV_FN(refresh)(factor, root, d, args->p->epsilon, 0.5 / b->rank, doubles))
-            return RV_FAULT_EIGEN;
-        RV_FN(multiply)(root, p, spare, (int)outer, d, (int)inner);
-        RV_REAL *swap = p;
-        p = spare;
-        spare = swap;
-        outer *= d;
-        factor += (int64_t)d * d;
-        root += (int64_t)d * d;
+    const rv_fault fault = RV_FN(observe)(args, b, g, factor, root, doubles);
+    if (fault != RV_FAULT_NONE)
+        return fault;
+    if (args->started) {
+        RV_REAL *found = RV_FN(precondition)(b, g, root, p, spare);
+        spare = found == p ? spare : p;
+        p = found;
     }
-    if (args->p->grafting != GRAFT_NONE) {
-        const double length = RV_FN(graft)(run, args->p, tensor, b, g, spare);
-        const RV_REAL scale = (RV_REAL)(length / (RV_FN(norm)(p, b->size) + 1e-16));
-        for (int64_t i = 0; i < b->size; i++)
-            p[i] *= scale;
+    if (args->p->grafting != GRAFT_NONE || !args->started) {
+        RV_FN(graft)(run, args->p, tensor, b, g, args->started ? spare : p);
+        if (args->started)
+            RV_FN(rescale)(p, spare, b->size);
     }
     RV_FN(descend)(run, args, tensor, b, p, spare);
     if (!RV_FN(rv_finite)(p, b->size))

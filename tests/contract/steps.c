@@ -1,0 +1,236 @@
+/* Steps of every method: the same bits for any number of workers and across a restart at
+ * any step, still weights for zero gradients, descent, and counters beyond 2^31. */
+#include "fixture.h"
+
+/* Weights and state after some steps on the bowl with `workers` workers. */
+static saved trained(fixture *f, const rv_method_info *info, int count, rv_dtype dtype, int workers, int steps)
+{
+    rv_pool *pool = NULL;
+    rv_error err;
+    fixture_init(f, count, dtype);
+    if (workers > 1)
+        must(rv_pool_new(&pool, workers, &err), &err);
+    must(fixture_optimizer(f, info->name, test_params(info), pool, &err), &err);
+    for (int step = 0; step < steps; step++) {
+        bowl_gradient(f);
+        fixture_step(f);
+    }
+    saved s = save(f->optimizer);
+    rv_optimizer_free(f->optimizer);
+    f->optimizer = NULL;
+    rv_pool_free(pool);
+    return s;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    static const int workers[] = {1, 2, 3, 7};
+    EACH_METHOD(info)
+    {
+        for (int dtype = RV_F32; dtype <= RV_F64; dtype++) {
+            fixture first, other;
+            saved a = trained(&first, info, TENSORS, (rv_dtype)dtype, 1, 4);
+            for (int i = 0; i < 4; i++) {
+                saved b = trained(&other, info, TENSORS, (rv_dtype)dtype, workers[i], 4);
+                const size_t bytes = (size_t)first.layout.size * rv_dtype_size(first.dtype);
+                if (memcmp(first.w, other.w, bytes) != 0 || !saved_equal(&a, &b))
+                    fail_msg("%s: other bits with %d workers", info->name, workers[i]);
+                saved_release(&b);
+                fixture_release(&other);
+            }
+            saved_release(&a);
+            fixture_release(&first);
+        }
+    }
+}
+
+/* k steps, a new optimizer with the saved state, and the rest: at every k. */
+static void test_resume_at_every_step(void **state)
+{
+    (void)state;
+    enum { STEPS = 8 };
+    EACH_METHOD(info)
+    {
+        fixture whole;
+        saved end = trained(&whole, info, LARGE, RV_F32, 1, STEPS);
+        for (int stop = 0; stop <= STEPS; stop++) {
+            fixture f;
+            rv_error err;
+            saved half = trained(&f, info, LARGE, RV_F32, 1, stop);
+            must(fixture_optimizer(&f, info->name, test_params(info), NULL, &err), &err);
+            must(rv_optimizer_restore(f.optimizer, half.arrays, half.count, &err), &err);
+            assert_int_equal(rv_optimizer_steps(f.optimizer), stop);
+            for (int step = stop; step < STEPS; step++) {
+                bowl_gradient(&f);
+                fixture_step(&f);
+            }
+            saved again = save(f.optimizer);
+            assert_true(saved_equal(&end, &again));
+            assert_memory_equal(f.w, whole.w, (size_t)f.layout.size * sizeof(float));
+            saved_release(&again);
+            saved_release(&half);
+            fixture_release(&f);
+        }
+        saved_release(&end);
+        fixture_release(&whole);
+    }
+}
+
+/* Without decay, zero gradients move nothing at all. */
+static void test_zero_gradients(void **state)
+{
+    (void)state;
+    EACH_METHOD(info)
+    {
+        fixture f;
+        rv_error err;
+        fixture_init(&f, LARGE, RV_F32);
+        must(fixture_optimizer(&f, info->name, rv_params_find(info->params, "weight_decay") ? "weight_decay=0" : "", NULL,
+                               &err), &err);
+        float *before = malloc((size_t)f.layout.size * sizeof *before);
+        memcpy(before, f.w, (size_t)f.layout.size * sizeof *before);
+        for (int step = 0; step < 3; step++)
+            fixture_step(&f);
+        assert_memory_equal(before, f.w, (size_t)f.layout.size * sizeof *before);
+        free(before);
+        fixture_release(&f);
+    }
+}
+
+/* The smallest numbers of the type, in gradients and in weights. */
+static void test_denormals(void **state)
+{
+    (void)state;
+    EACH_METHOD(info)
+    {
+        for (int dtype = RV_F32; dtype <= RV_F64; dtype++) {
+            fixture f;
+            rv_error err;
+            fixture_init(&f, LARGE, (rv_dtype)dtype);
+            const double tiny = dtype == RV_F32 ? 1e-44 : 5e-324;
+            must(fixture_optimizer(&f, info->name, "", NULL, &err), &err);
+            EACH_ELEMENT(&f, i)
+            {
+                put(f.g, f.dtype, i, i % 2 ? tiny : -tiny);
+                if (i % 3 == 0)
+                    put(f.w, f.dtype, i, tiny);
+            }
+            for (int step = 0; step < 3; step++)
+                fixture_step(&f);
+            EACH_ELEMENT(&f, i)
+            assert_true(isfinite(get(f.w, f.dtype, i)));
+            fixture_release(&f);
+        }
+    }
+}
+
+/* Some learning rate of a coarse grid takes the bowl below a hundredth of its start. */
+static void test_descent(void **state)
+{
+    (void)state;
+    static const char *const grid[] = {"lr=0.003", "lr=0.01", "lr=0.03", "lr=0.1", "lr=0.3", "lr=1", "lr=3"};
+    EACH_METHOD(info)
+    {
+        double best = HUGE_VAL, start = 0;
+        for (size_t k = 0; k < sizeof grid / sizeof grid[0]; k++) {
+            fixture f;
+            rv_error err;
+            char params[128];
+            fixture_init(&f, LARGE, RV_F32);
+            start = bowl(&f);
+            snprintf(params, sizeof params, "%s%s", grid[k], strcmp(info->name, "muon") ? "" : ",adamw.lr=0.03");
+            must(fixture_optimizer(&f, info->name, params, NULL, &err), &err);
+            for (int step = 0; step < 400; step++) {
+                bowl_gradient(&f);
+                rv_optimizer_set_lr_factor(f.optimizer, 1 - step / 400.0);
+                if (rv_optimizer_step_flat(f.optimizer, f.w, f.g, &err) != RV_OK)
+                    break;
+            }
+            rv_optimizer_evaluation_weights_flat(f.optimizer, f.w, f.g, NULL);
+            memcpy(f.w, f.g, (size_t)f.layout.size * sizeof(float));
+            best = fmin(best, bowl(&f));
+            fixture_release(&f);
+        }
+        if (!(best < 0.01 * start))
+            fail_msg("%s: from %g only to %g", info->name, start, best);
+    }
+}
+
+/* Counters are exact where a float or an int would not be. */
+static void test_large_counters(void **state)
+{
+    (void)state;
+    static const double counts[] = {16777216, 16777217, 2147483647, 2147483648, 1099511627776};
+    EACH_METHOD(info)
+    {
+        for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
+            fixture f;
+            rv_error err;
+            saved s = trained(&f, info, LARGE, RV_F32, 1, 1);
+            must(fixture_optimizer(&f, info->name, test_params(info), NULL, &err), &err);
+            assert_string_equal(s.arrays[0].name, "steps");
+            *(double *)s.arrays[0].data = counts[k];
+            must(rv_optimizer_restore(f.optimizer, s.arrays, s.count, &err), &err);
+            bowl_gradient(&f);
+            fixture_step(&f);
+            fixture_step(&f);
+            assert_int_equal(rv_optimizer_steps(f.optimizer), (int64_t)counts[k] + 2);
+            EACH_ELEMENT(&f, i)
+            assert_true(isfinite(get(f.w, f.dtype, i)));
+            saved_release(&s);
+            fixture_release(&f);
+        }
+    }
+}
+
+/* Pointers to tensors anywhere, aligned to their elements only, give the bits of the flat call. */
+static void test_scattered_tensors(void **state)
+{
+    (void)state;
+    EACH_METHOD(info)
+    {
+        fixture f;
+        rv_error err;
+        saved s = trained(&f, info, LARGE, RV_F32, 1, 3);
+        fixture g;
+        fixture_init(&g, LARGE, RV_F32);
+        void *w[TENSORS], *grads[TENSORS];
+        for (int i = 0; i < LARGE; i++) {
+            const size_t bytes = (size_t)rv_shape_size(&g.tensors[i].shape) * sizeof(float);
+            w[i] = (char *)malloc(bytes + 8) + 4;
+            grads[i] = (char *)malloc(bytes + 8) + 4;
+            memcpy(w[i], (float *)g.w + g.tensors[i].offset, bytes);
+        }
+        const rv_optimizer_options options = {.method = info->name, .params = test_params(info)};
+        must(rv_optimizer_new(&g.optimizer, &options, g.tensors, LARGE, (const void *const *)w, &err), &err);
+        for (int step = 0; step < 3; step++) {
+            for (int i = 0; i < LARGE; i++)
+                memcpy((float *)g.w + g.tensors[i].offset, w[i], (size_t)rv_shape_size(&g.tensors[i].shape) * sizeof(float));
+            bowl_gradient(&g);
+            for (int i = 0; i < LARGE; i++)
+                memcpy(grads[i], (float *)g.g + g.tensors[i].offset, (size_t)rv_shape_size(&g.tensors[i].shape) * sizeof(float));
+            must(rv_optimizer_step(g.optimizer, w, (const void *const *)grads, &err), &err);
+        }
+        for (int i = 0; i < LARGE; i++) {
+            assert_memory_equal(w[i], (float *)f.w + f.tensors[i].offset,
+                                (size_t)rv_shape_size(&f.tensors[i].shape) * sizeof(float));
+            free((char *)w[i] - 4);
+            free((char *)grads[i] - 4);
+        }
+        saved_release(&s);
+        fixture_release(&f);
+        fixture_release(&g);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads),        cmocka_unit_test(test_resume_at_every_step),
+        cmocka_unit_test(test_zero_gradients), cmocka_unit_test(test_denormals),
+        cmocka_unit_test(test_descent),        cmocka_unit_test(test_large_counters),
+        cmocka_unit_test(test_scattered_tensors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
