@@ -1,6 +1,169 @@
-#include "graph/op_cpu.h"
+/* Losses in float32.  Cross entropy keeps log sum exp of every row and the class
+ * weights as float; a label's own class is a correction of one element. */
+#include <stdlib.h>
 
-const rv_kernels rv_cross_entropy_cpu = {0};
-const rv_kernels rv_mse_cpu = {0};
-const rv_kernels rv_l1_cpu = {0};
-const rv_kernels rv_binary_cross_entropy_cpu = {0};
+#include "graph/attr.h"
+#include "graph/op_cpu.h"
+#include "tensor/kernels/cpu/loss.h"
+
+/* ---- cross entropy ---------------------------------------------------- */
+
+typedef struct extents {
+    int64_t rows, classes;
+} extents;
+
+static extents extents_of(const rv_node *node)
+{
+    const rv_shape *logits = &node->in_shape[0];
+    return (extents){rv_shape_size(&node->in_shape[1]), logits->dim[logits->rank - 1]};
+}
+
+/* What the rows share, made once per plan. */
+typedef struct mass {
+    double spread; /* smoothing / classes: on every class, times its weight */
+    double sum;    /* of the classes' weights */
+    float weight[]; /* [classes] */
+} mass;
+
+static rv_status cross_entropy_prepare(const rv_node *node, void **prepared, rv_error *err)
+{
+    const rv_cross_entropy_attr *attr = node->attr;
+    const int64_t classes = extents_of(node).classes;
+    mass *m = malloc(sizeof *m + (size_t)classes * sizeof m->weight[0]);
+    if (!m)
+        return rv_fail(err, RV_E_MEMORY, "cross_entropy '%s': no memory for %lld class weights", node->name,
+                       (long long)classes);
+    m->spread = classes ? attr->label_smoothing / (double)classes : 0;
+    m->sum = 0;
+    for (int64_t c = 0; c < classes; c++) {
+        const double w = attr->class_weights ? attr->class_weights[c] : 1;
+        m->weight[c] = (float)w;
+        m->sum += w;
+    }
+    *prepared = m;
+    return RV_OK;
+}
+
+static size_t cross_entropy_saved(const rv_node *node)
+{
+    return (size_t)extents_of(node).rows * sizeof(float);
+}
+
+/* sum_c m_c (norm - x_c), m_c = w_c (spread + (c == y ? 1 - smoothing : 0)). */
+static double row_loss(const rv_cross_entropy_attr *attr, const mass *m, const float *x, int32_t y, double norm,
+                       double weighted)
+{
+    const double own = (1 - attr->label_smoothing) * (double)m->weight[y] * (norm - (double)x[y]);
+    return m->spread > 0 ? own + m->spread * (m->sum * norm - weighted) : own;
+}
+
+static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
+{
+    const rv_node *node = call->node;
+    const rv_cross_entropy_attr *attr = node->attr;
+    const mass *m = call->prepared;
+    const extents n = extents_of(node);
+    const float *logits = call->in[0]; /* [rows, classes] */
+    const int32_t *labels = call->in[1];
+    float *norms = call->saved, *out = call->out;
+    double sum = 0, weight = 0;
+    for (int64_t r = 0; r < n.rows; r++) {
+        const float *x = logits + r * n.classes;
+        const int32_t y = labels[r];
+        if (y < 0 && attr->ignore_negative)
+            continue;
+        if (y < 0 || y >= n.classes)
+            return rv_fail(err, RV_E_RANGE, "cross_entropy '%s': label %lld: expected 0 <= label < %lld, found %d",
+                           node->name, (long long)r, (long long)n.classes, y);
+        float weighted = 0;
+        const float norm = rv_cpu()->loss->log_sum_exp(n.classes, x, m->weight, m->spread > 0 ? &weighted : NULL);
+        if (norms)
+            norms[r] = norm;
+        sum += row_loss(attr, m, x, y, (double)norm, (double)weighted);
+        weight += (double)m->weight[y];
+    }
+    out[0] = (float)sum;
+    out[1] = (float)weight;
+    return RV_OK;
+}
+
+static void clear(float *g, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        g[i] = 0;
+}
+
+static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
+{
+    const rv_cross_entropy_attr *attr = call->node->attr;
+    const mass *m = call->prepared;
+    const extents n = extents_of(call->node);
+    const float *logits = call->in[0], *norms = call->saved, scale = ((const float *)call->gout)[0];
+    const int32_t *labels = call->in[1];
+    float *g = call->gin[0];
+    (void)err;
+    for (int64_t r = 0; g && r < n.rows; r++, g += n.classes) {
+        const int32_t y = labels[r];
+        if (y < 0) {
+            if (!call->add[0])
+                clear(g, n.classes);
+            continue;
+        }
+        const double own = (1 - attr->label_smoothing) * (double)m->weight[y];
+        rv_cpu()->loss->softmax_gradient(n.classes, logits + r * n.classes, norms[r], scale,
+                                         (float)(own + m->spread * m->sum), (float)m->spread, m->weight,
+                                         call->add[0], g);
+        g[y] -= scale * (float)own;
+    }
+    return RV_OK;
+}
+
+const rv_kernels rv_cross_entropy_cpu = {
+    .forward = cross_entropy_forward,
+    .backward = cross_entropy_backward,
+    .saved = cross_entropy_saved,
+    .prepare = cross_entropy_prepare,
+    .unprepare = free,
+    .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
+};
+
+/* ---- losses of single values ------------------------------------------ */
+
+static rv_status point_forward(const rv_call *call, rv_point_loss kind)
+{
+    float *out = call->out;
+    double weight;
+    out[0] = (float)rv_cpu()->loss->point(kind, rv_shape_size(&call->node->in_shape[0]), call->in[0], call->in[1],
+                                          call->in[2], &weight);
+    out[1] = (float)weight;
+    return RV_OK;
+}
+
+static rv_status point_backward(const rv_call *call, rv_point_loss kind)
+{
+    float *const gradients[3] = {call->gin[0], call->gin[1], call->gin[2]};
+    rv_cpu()->loss->point_gradient(kind, rv_shape_size(&call->node->in_shape[0]), call->in[0], call->in[1],
+                                   call->in[2], ((const float *)call->gout)[0], gradients, call->add);
+    return RV_OK;
+}
+
+#define POINT_LOSS(op, kind)                                                  \
+    static rv_status op##_forward(const rv_call *call, rv_error *err)         \
+    {                                                                         \
+        (void)err;                                                            \
+        return point_forward(call, kind);                                     \
+    }                                                                         \
+    static rv_status op##_backward(const rv_call *call, rv_error *err)        \
+    {                                                                         \
+        (void)err;                                                            \
+        return point_backward(call, kind);                                    \
+    }                                                                         \
+    const rv_kernels rv_##op##_cpu = {                                        \
+        .forward = op##_forward,                                              \
+        .backward = op##_backward,                                            \
+        .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1) | RV_READS_INPUT(2),   \
+    };
+
+POINT_LOSS(mse, RV_POINT_MSE)
+POINT_LOSS(l1, RV_POINT_L1)
+POINT_LOSS(binary_cross_entropy, RV_POINT_BINARY)

@@ -118,11 +118,13 @@ static void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_r
 #if defined(__AVX512F__)
 enum { BLOCK = 16 };
 
-static void transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to)
+/* rows, columns <= 16 of from; the others are neither read nor written. */
+RV_INLINE void transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to, int rows, int columns)
 {
+    const __mmask16 row_mask = (__mmask16)((1u << rows) - 1), column_mask = (__mmask16)((1u << columns) - 1);
     __m512 r[16], t[16];
     UNROLL for (int i = 0; i < 16; i++)
-        r[i] = _mm512_loadu_ps(from + i * ld_from);
+        r[i] = i < rows ? _mm512_maskz_loadu_ps(column_mask, from + i * ld_from) : _mm512_setzero_ps();
     UNROLL for (int i = 0; i < 16; i += 2) { /* pairs of rows, within quarters */
         t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
@@ -140,17 +142,20 @@ static void transpose_block(const float *from, int64_t ld_from, float *to, int64
         t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
     }
     UNROLL for (int i = 0; i < 4; i++) {
-        _mm512_storeu_ps(to + i * ld_to, _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88));
-        _mm512_storeu_ps(to + (i + 8) * ld_to, _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd));
-        _mm512_storeu_ps(to + (i + 4) * ld_to, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88));
-        _mm512_storeu_ps(to + (i + 12) * ld_to, _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd));
+        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+        r[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
+        r[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
     }
+    UNROLL for (int i = 0; i < 16; i++)
+        if (i < columns)
+            _mm512_mask_storeu_ps(to + i * ld_to, row_mask, r[i]);
 }
 #else
 enum { BLOCK = 4 };
 typedef float quad __attribute__((vector_size(16)));
 
-static void transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to)
+RV_INLINE void transpose_quad(const float *from, int64_t ld_from, float *to, int64_t ld_to)
 {
     quad r[4];
     for (int i = 0; i < 4; i++)
@@ -164,21 +169,31 @@ static void transpose_block(const float *from, int64_t ld_from, float *to, int64
     for (int i = 0; i < 4; i++)
         memcpy(to + i * ld_to, &r[i], sizeof r[i]);
 }
+
+RV_INLINE void transpose_block(const float *from, int64_t ld_from, float *to, int64_t ld_to, int rows, int columns)
+{
+    if (rows == BLOCK && columns == BLOCK) {
+        transpose_quad(from, ld_from, to, ld_to);
+        return;
+    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            to[j * ld_to + i] = from[i * ld_from + j];
+}
 #endif
 
 static void transpose(int64_t rows, int64_t columns, const float *from, int64_t ld_from, float *to, int64_t ld_to)
 {
-    int64_t r_end = rows - rows % BLOCK, c_end = columns - columns % BLOCK;
-    for (int64_t r = 0; r < r_end; r += BLOCK) {
-        for (int64_t c = 0; c < c_end; c += BLOCK)
-            transpose_block(from + r * ld_from + c, ld_from, to + c * ld_to + r, ld_to);
-        for (int64_t i = r; i < r + BLOCK; i++)
-            for (int64_t c = c_end; c < columns; c++)
-                to[c * ld_to + i] = from[i * ld_from + c];
-    }
-    for (int64_t r = r_end; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++)
-            to[c * ld_to + r] = from[r * ld_from + c];
+    for (int64_t r = 0; r < rows; r += BLOCK)
+        for (int64_t c = 0; c < columns; c += BLOCK) {
+            const float *block = from + r * ld_from + c;
+            float *target = to + c * ld_to + r;
+            int m = rows - r < BLOCK ? (int)(rows - r) : BLOCK, n = columns - c < BLOCK ? (int)(columns - c) : BLOCK;
+            if (m == BLOCK && n == BLOCK)
+                transpose_block(block, ld_from, target, ld_to, BLOCK, BLOCK);
+            else
+                transpose_block(block, ld_from, target, ld_to, m, n);
+        }
 }
 
 const struct rv_cpu_gemm RV_CPU_TABLE(gemm) = {.product = product, .transpose = transpose};

@@ -1,0 +1,224 @@
+/* Attention of one head over the register tiles of gemm.c. */
+#include "tensor/kernels/cpu/attention.h"
+
+#include "tensor/kernels/cpu/gemm.h"
+#include "tensor/kernels/cpu/vec.h"
+
+#define GEMM RV_CPU_TABLE(gemm)
+extern const struct rv_cpu_gemm GEMM;
+
+enum { STRIP = 2 * RV_LANES }; /* queries */
+
+/* Queries first .. first + count - 1, which see the keys 0 .. keys - 1 at most. */
+typedef struct strip {
+    int64_t first, count, keys;
+} strip;
+
+static strip strip_at(const rv_attention_head *head, int64_t first)
+{
+    int64_t left = head->time - first, count = left < STRIP ? left : STRIP;
+    return (strip){first, count, head->causal ? first + count : head->time};
+}
+
+/* The mask of lanes whose query, counted from `query`, does not see `key`. */
+RV_INLINE vi hidden(int64_t query, int64_t key)
+{
+    return vi_first(key - query);
+}
+
+/* ---- forward ---- */
+
+/* Softmax down the keys of the lanes of one vector: s holds scores and receives weights. */
+RV_INLINE void softmax(float *s, int64_t ld, int64_t keys, size_t lanes, float scale, bool causal, int64_t query)
+{
+    const vf low = vf_set1(-__builtin_inff()), factor = vf_set1(scale);
+    const int64_t open = causal && query + 1 < keys ? query + 1 : keys; /* keys that every lane sees */
+    vf top = low, sum = vf_zero();
+    for (int64_t j = 0; j < open; j++)
+        top = vf_max(vf_load_n(s + j * ld, lanes), top);
+    for (int64_t j = open; j < keys; j++)
+        top = vf_max(vf_select(hidden(query, j), low, vf_load_n(s + j * ld, lanes)), top);
+    for (int64_t j = 0; j < keys; j++) {
+        vf e = vf_exp((vf_load_n(s + j * ld, lanes) - top) * factor);
+        if (j >= open)
+            e = vf_select(hidden(query, j), vf_zero(), e);
+        sum += e;
+        vf_store_n(s + j * ld, e, lanes);
+    }
+    sum = vf_set1(1) / sum;
+    for (int64_t j = 0; j < keys; j++)
+        vf_store_n(s + j * ld, vf_load_n(s + j * ld, lanes) * sum, lanes);
+}
+
+/* Scores of a strip to weights, in place. */
+static void weigh(const rv_attention_head *head, strip s, float *p)
+{
+    const int64_t ld = head->time;
+    for (int64_t i = 0; i < s.count; i += RV_LANES) {
+        const size_t lanes = s.count - i < RV_LANES ? (size_t)(s.count - i) : RV_LANES;
+        float scale = head->scale;
+        if (head->bent) {
+            float *bent = head->bent + s.first + i;
+            for (int64_t j = 0; j < s.keys; j++) {
+                vf b = vf_tanh(vf_load_n(p + j * ld + i, lanes) * vf_set1(head->scale / head->cap));
+                vf_store_n(bent + j * ld, b, lanes);
+                vf_store_n(p + j * ld + i, b, lanes);
+            }
+            scale = head->cap;
+        }
+        if (lanes == RV_LANES)
+            softmax(p + i, ld, s.keys, RV_LANES, scale, head->causal, s.first + i);
+        else
+            softmax(p + i, ld, s.keys, lanes, scale, head->causal, s.first + i);
+    }
+}
+
+/* to [key, count] = weights of a strip under the mask of dropout; returns what the
+ * products with v take: this, or the weights themselves without a mask. */
+static const float *drop(const rv_attention_head *head, strip s, float *to, int64_t *ld)
+{
+    const float *p = head->p + s.first;
+    *ld = head->time;
+    if (!head->mask)
+        return p;
+    *ld = STRIP;
+    GEMM.transpose(s.count, s.keys, head->mask + s.first * head->time, head->time, to, STRIP);
+    for (int64_t j = 0; j < s.keys; j++)
+        for (int64_t i = 0; i < s.count; i += RV_LANES) {
+            const size_t lanes = s.count - i < RV_LANES ? (size_t)(s.count - i) : RV_LANES;
+            float *at = to + j * STRIP + i;
+            vf_store_n(at, vf_load_n(at, lanes) * vf_load_n(p + j * head->time + i, lanes), lanes);
+        }
+    return to;
+}
+
+static void forward(const rv_attention_head *head, float *y, int64_t ld_y)
+{
+    float *turned = head->work, *dropped = turned + head->size * STRIP;
+    for (int64_t first = 0; first < head->time; first += STRIP) {
+        const strip s = strip_at(head, first);
+        float *p = head->p + first;
+        int64_t ld;
+        GEMM.transpose(s.count, head->size, head->q + first * head->ld_qk, head->ld_qk, turned, STRIP);
+        GEMM.product(s.keys, s.count, head->size, head->k, head->ld_qk, 1, turned, STRIP, false, p, head->time);
+        weigh(head, s, p);
+        const float *w = drop(head, s, dropped, &ld);
+        GEMM.product(s.count, head->size, s.keys, w, 1, ld, head->v, head->ld_v, false, y + first * ld_y, ld_y);
+    }
+}
+
+/* ---- backward ---- */
+
+/* gp [key, STRIP] holds the gradient of the weights under the mask and receives that of
+ * the scores; dropped: as `drop` returned it. */
+RV_INLINE void softmax_gradient(const rv_attention_head *head, strip s, int64_t i, size_t lanes,
+                                const float *dropped, int64_t ld_dropped, float *gp)
+{
+    const int64_t ld = head->time;
+    const float *p = head->p + s.first + i, *bent = head->bent ? head->bent + s.first + i : NULL;
+    vf mean = vf_zero();
+    /* p mask gp: dropped is p mask, so neither is divided by the other. */
+    for (int64_t j = 0; j < s.keys; j++)
+        mean += vf_load_n(dropped + j * ld_dropped + i, lanes) * vf_load_n(gp + j * STRIP + i, lanes);
+    for (int64_t j = 0; j < s.keys; j++) {
+        vf weight = vf_load_n(p + j * ld, lanes), g = vf_load_n(gp + j * STRIP + i, lanes);
+        g = vf_load_n(dropped + j * ld_dropped + i, lanes) * g - weight * mean;
+        g *= vf_set1(head->scale);
+        if (bent) {
+            vf b = vf_load_n(bent + j * ld, lanes);
+            g *= vf_set1(1) - b * b;
+        }
+        vf_store_n(gp + j * STRIP + i, g, lanes);
+    }
+}
+
+static void backward(const rv_attention_head *head, const rv_attention_gradient *g)
+{
+    float *turned = head->work, *gp = turned + head->size * STRIP, *dropped = gp + head->time * STRIP;
+    const int64_t strips = (head->time + STRIP - 1) / STRIP, size = head->size;
+    for (int64_t n = strips - 1; n >= 0; n--) { /* the last strip sees all keys, so it may overwrite */
+        const strip s = strip_at(head, n * STRIP);
+        const bool later = n < strips - 1;
+        const float *gy = g->gy + s.first * g->ld_gy;
+        int64_t ld;
+        const float *w = drop(head, s, dropped, &ld);
+        GEMM.transpose(s.count, size, gy, g->ld_gy, turned, STRIP);
+        GEMM.product(s.keys, s.count, size, head->v, head->ld_v, 1, turned, STRIP, false, gp, STRIP);
+        GEMM.product(s.keys, size, s.count, w, ld, 1, gy, g->ld_gy, later || g->add_v, g->gv, g->ld_gv);
+        for (int64_t i = 0; i < s.count; i += RV_LANES)
+            if (s.count - i >= RV_LANES)
+                softmax_gradient(head, s, i, RV_LANES, w, ld, gp);
+            else
+                softmax_gradient(head, s, i, (size_t)(s.count - i), w, ld, gp);
+        GEMM.product(s.count, size, s.keys, gp, 1, STRIP, head->k, head->ld_qk, g->add_qk,
+                     g->gq + s.first * g->ld_gqk, g->ld_gqk);
+        GEMM.product(s.keys, size, s.count, gp, STRIP, 1, head->q + s.first * head->ld_qk, head->ld_qk,
+                     later || g->add_qk, g->gk, g->ld_gqk);
+    }
+}
+
+/* ---- queries and keys ---- */
+
+static float dot(const float *a, const float *b, int64_t n)
+{
+    vf sum = vf_zero();
+    for (int64_t i = 0; i < n; i += RV_LANES) {
+        size_t m = n - i < RV_LANES ? (size_t)(n - i) : RV_LANES;
+        sum += vf_load_n(a + i, m) * vf_load_n(b + i, m);
+    }
+    return vf_sum(sum);
+}
+
+/* out = factor x, its pairs rotated by the angles of (cos, sign sin); out may be x. */
+static void turn(const float *x, float factor, const float *cosine, const float *sine, float sign, int64_t size,
+                 float *out)
+{
+    const int64_t half = cosine ? size / 2 : size;
+    const vf f = vf_set1(factor);
+    for (int64_t i = 0; i < half; i += RV_LANES) {
+        size_t m = half - i < RV_LANES ? (size_t)(half - i) : RV_LANES;
+        vf a = vf_load_n(x + i, m) * f;
+        if (cosine) {
+            vf b = vf_load_n(x + half + i, m) * f;
+            vf c = vf_load_n(cosine + i, m), s = vf_load_n(sine + i, m) * vf_set1(sign);
+            vf_store_n(out + half + i, b * c + a * s, m);
+            a = a * c - b * s;
+        }
+        vf_store_n(out + i, a, m);
+    }
+}
+
+static void enter(const rv_attention_entry *e, const float *raw, int64_t ld, float *out, float *factor)
+{
+    for (int64_t t = 0; t < e->time; t++) {
+        const float *x = raw + t * ld;
+        const int64_t at = t * (e->size / 2);
+        factor[t] = e->eps < 0 ? 1 : 1 / __builtin_sqrtf(dot(x, x, e->size) / (float)e->size + e->eps);
+        turn(x, factor[t], e->cos ? e->cos + at : NULL, e->sin ? e->sin + at : NULL, 1, e->size, out + t * e->size);
+    }
+}
+
+static void leave(const rv_attention_entry *e, const float *raw, int64_t ld, const float *factor, float *g, bool add,
+                  float *graw)
+{
+    for (int64_t t = 0; t < e->time; t++, g += e->size) {
+        const float *x = raw + t * ld;
+        float *to = graw + t * ld;
+        const int64_t at = t * (e->size / 2);
+        turn(g, factor[t], e->cos ? e->cos + at : NULL, e->sin ? e->sin + at : NULL, -1, e->size, g);
+        /* g is factor times the gradient; its part along x vanishes under the norm. */
+        const float along = e->eps < 0 ? 0 : factor[t] * factor[t] * dot(g, x, e->size) / (float)e->size;
+        for (int64_t i = 0; i < e->size; i += RV_LANES) {
+            size_t m = e->size - i < RV_LANES ? (size_t)(e->size - i) : RV_LANES;
+            vf v = vf_load_n(g + i, m) - vf_set1(along) * vf_load_n(x + i, m);
+            vf_store_n(to + i, add ? vf_load_n(to + i, m) + v : v, m);
+        }
+    }
+}
+
+const struct rv_cpu_attention RV_CPU_TABLE(attention) = {
+    .forward = forward,
+    .backward = backward,
+    .enter = enter,
+    .leave = leave,
+};

@@ -1,0 +1,19 @@
+/* What stands around the products of a linear layer: bias and activation behind the
+ * forward product, their gradients before the backward ones; each one pass. */
+#ifndef RV_TENSOR_KERNELS_CPU_LINEAR_H
+#define RV_TENSOR_KERNELS_CPU_LINEAR_H
+
+#include "ravine/graph.h"
+#include "tensor/kernels/cpu/cpu.h"
+
+struct rv_cpu_linear {
+    /* y [rows, width] holds the product and receives act(y + bias); bias [width] or NULL.
+     * slope [rows, width]: as rv_cpu_activation.forward has it; NULL: not wanted. */
+    void (*finish)(rv_activation act, int64_t rows, int64_t width, float *y, const float *bias, float *slope);
+    /* gz = gy act', from the result y or the stored slope; gbias (+)= its column sums.
+     * gz NULL (act is none) or gbias NULL: not wanted. */
+    void (*start)(rv_activation act, int64_t rows, int64_t width, const float *y, const float *slope,
+                  const float *gy, float *gz, bool add, float *gbias);
+};
+
+#endif
