@@ -1,28 +1,25 @@
 /* Parsing of the command line from the option tables: --name value, --name=value,
  * -n value, -nvalue, "--" ends the options.  Unknown options get the nearest one. */
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "core/text.h"
 
-const option common_options[] = {
+const cli_option common_options[] = {
     {"json", 0, NULL, "results as JSON on standard output", false},
     {"quiet", 'q', NULL, "no progress and no notes", false},
     {"help", 'h', NULL, "this text", false},
     {NULL, 0, NULL, NULL, false},
 };
 
-static const option *find_option(const command *command, const char *name, size_t length, char letter)
+static const cli_option *find_option(const cli_command *command, const char *name, size_t length, char letter)
 {
-    const option *tables[] = {command->options, common_options};
+    const cli_option *tables[] = {command->options, common_options};
     for (int t = 0; t < 2; t++)
-        for (const option *o = tables[t]; o && o->name; o++) {
+        for (const cli_option *o = tables[t]; o && o->name; o++) {
             bool named = name && strlen(o->name) == length && strncmp(o->name, name, length) == 0;
             if (named || (letter && o->letter == letter))
                 return o;
@@ -30,18 +27,18 @@ static const option *find_option(const command *command, const char *name, size_
     return NULL;
 }
 
-static const char *nearest_option(const command *command, const char *name)
+static const char *nearest_option(const cli_command *command, const char *name)
 {
     const char *names[64];
     int count = 0;
-    for (const option *o = command->options; o && o->name && count < 60; o++)
+    for (const cli_option *o = command->options; o && o->name && count < 60; o++)
         names[count++] = o->name;
-    for (const option *o = common_options; o->name; o++)
+    for (const cli_option *o = common_options; o->name; o++)
         names[count++] = o->name;
     return rv_text_nearest(name, names, count);
 }
 
-static int unknown(const cli *cli, const char *text, size_t length)
+static int unknown(const cli_line *cli, const char *text, size_t length)
 {
     char name[128];
     snprintf(name, sizeof name, "%.*s", (int)length, text);
@@ -51,7 +48,7 @@ static int unknown(const cli *cli, const char *text, size_t length)
     return cli_usage(cli, "unknown option %s", name);
 }
 
-static int add_given(cli *cli, const option *o, const char *value)
+static int add_given(cli_line *cli, const cli_option *o, const char *value)
 {
     if (cli->given_count == CLI_MAX)
         return cli_usage(cli, "more than %d options", CLI_MAX);
@@ -63,10 +60,10 @@ static int add_given(cli *cli, const option *o, const char *value)
 }
 
 /* One option at argv[*at]; moves *at over a separate value. */
-static int parse_option(cli *cli, int argc, char *const *argv, int *at)
+static int parse_option(cli_line *cli, int argc, char *const *argv, int *at)
 {
     const char *text = argv[*at], *value = NULL;
-    const option *o;
+    const cli_option *o;
     if (text[1] == '-') {
         size_t length = strcspn(text + 2, "=");
         o = find_option(cli->command, text + 2, length, 0);
@@ -91,9 +88,9 @@ static int parse_option(cli *cli, int argc, char *const *argv, int *at)
     return add_given(cli, o, value);
 }
 
-int cli_parse(cli *out, const command *command, int argc, char *const *argv, int first)
+int cli_parse(cli_line *out, const cli_command *command, int argc, char *const *argv, int first)
 {
-    *out = (cli){.command = command, .argc = argc, .argv = argv};
+    *out = (cli_line){.command = command, .argc = argc, .argv = argv};
     bool options = true;
     for (int i = first; i < argc; i++) {
         if (options && strcmp(argv[i], "--") == 0) {
@@ -111,13 +108,13 @@ int cli_parse(cli *out, const command *command, int argc, char *const *argv, int
     if (cli_has(out, "help"))
         return EXIT_DONE;
     if (out->count < command->least)
-        return cli_usage(out, "expected %s", command->synopsis);
+        return cli_usage(out, "%s: %s", out->count ? "an argument is missing" : "expected arguments", command->synopsis);
     if (command->most >= 0 && out->count > command->most)
         return cli_usage(out, "unexpected argument '%s'", out->argument[command->most]);
     return EXIT_DONE;
 }
 
-const char *cli_each(const cli *cli, const char *name, int i)
+const char *cli_each(const cli_line *cli, const char *name, int i)
 {
     for (int k = 0; k < cli->given_count; k++)
         if (strcmp(cli->given[k].option->name, name) == 0 && i-- == 0)
@@ -125,12 +122,12 @@ const char *cli_each(const cli *cli, const char *name, int i)
     return NULL;
 }
 
-bool cli_has(const cli *cli, const char *name)
+bool cli_has(const cli_line *cli, const char *name)
 {
     return cli_each(cli, name, 0) != NULL;
 }
 
-const char *cli_value(const cli *cli, const char *name, const char *fallback)
+const char *cli_value(const cli_line *cli, const char *name, const char *fallback)
 {
     const char *value = fallback, *next;
     for (int i = 0; (next = cli_each(cli, name, i)) != NULL; i++)
@@ -138,7 +135,7 @@ const char *cli_value(const cli *cli, const char *name, const char *fallback)
     return value;
 }
 
-bool cli_int(const cli *cli, const char *name, long fallback, long lo, long hi, long *out)
+bool cli_int(const cli_line *cli, const char *name, long fallback, long lo, long hi, long *out)
 {
     const char *text = cli_value(cli, name, NULL);
     char *end;
@@ -150,7 +147,7 @@ bool cli_int(const cli *cli, const char *name, long fallback, long lo, long hi, 
     return true;
 }
 
-const char *cli_data(const cli *cli)
+const char *cli_data(const cli_line *cli)
 {
     const char *data = cli_value(cli, "data", getenv("RAVINE_DATA"));
     return data && *data ? data : NULL;
@@ -163,42 +160,4 @@ int cli_processors(void)
         return 1;
     int count = CPU_COUNT(&set);
     return count > 0 ? count : 1;
-}
-
-bool cli_colour(int descriptor)
-{
-    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-    return isatty(descriptor) && term && strcmp(term, "dumb") != 0 && !(no && *no);
-}
-
-int cli_width(void)
-{
-    struct winsize size;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40)
-        return size.ws_col;
-    return 100;
-}
-
-int cli_error(const rv_error *err)
-{
-    fprintf(stderr, "ravine: %s\n", err->message);
-    bool use = err->status == RV_E_ARGUMENT || err->status == RV_E_UNKNOWN || err->status == RV_E_RANGE;
-    return use ? EXIT_USAGE : err->status == RV_E_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_FAILED;
-}
-
-int cli_usage(const cli *cli, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fprintf(stderr, "ravine %s: ", cli->command->name);
-    vfprintf(stderr, format, args);
-    fprintf(stderr, "\nTry: ravine %s --help\n", cli->command->name);
-    va_end(args);
-    return EXIT_USAGE;
-}
-
-void cli_note(void *quiet, const char *line)
-{
-    if (!*(const bool *)quiet)
-        fprintf(stderr, "ravine: %s\n", line);
 }

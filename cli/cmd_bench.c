@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/plan.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
@@ -51,32 +52,62 @@ static rv_status suite_text(const char *name, char **text, rv_error *err)
     return *text ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory");
 }
 
-static int finish(const cli *cli, const char *dir)
+/* What would run: one line per trial, or the list of their configurations. */
+static int print_plan(const cli_line *cli, const char *suite)
+{
+    rv_plan plan;
+    rv_error err;
+    json_t *list = json_array(), *config;
+    if (rv_plan_make(&plan, suite, cli_value(cli, "optimizers", NULL), &err) != RV_OK) {
+        rv_plan_release(&plan);
+        json_decref(list);
+        return cli_error(&err);
+    }
+    bool json = cli_has(cli, "json");
+    for (int i = 0; i < plan.count; i++) {
+        const rv_plan_trial *t = &plan.trials[i];
+        if (!json)
+            printf("%s\n", t->id);
+        else if (rv_json_parse(t->config, strlen(t->config), t->id, &config, NULL) == RV_OK)
+            json_array_append_new(list, json_pack("{s:s,s:o}", "run", t->id, "config", config));
+    }
+    rv_plan_release(&plan);
+    if (json)
+        return cli_print_json(list);
+    json_decref(list);
+    return EXIT_DONE;
+}
+
+static int print_scores(const char *dir)
+{
+    char path[512];
+    json_t *bench;
+    rv_error err;
+    snprintf(path, sizeof path, "%s/bench.json", dir);
+    if (rv_json_read(path, &bench, &err) != RV_OK)
+        return cli_error(&err);
+    json_t *scores = json_incref(json_object_get(bench, "scores"));
+    json_decref(bench);
+    return cli_print_json(scores);
+}
+
+static int finish(const cli_line *cli, const char *dir)
 {
     char report[512], *table = NULL;
     rv_error err;
     snprintf(report, sizeof report, "%s/report.html", dir);
     if (rv_report_write(dir, report, &err) != RV_OK)
         return cli_error(&err);
-    if (cli_has(cli, "json")) {
-        char path[512];
-        json_t *bench;
-        snprintf(path, sizeof path, "%s/bench.json", dir);
-        if (rv_json_read(path, &bench, &err) != RV_OK)
-            return cli_error(&err);
-        table = rv_json_text(json_object_get(bench, "scores"), 0);
-        json_decref(bench);
-    } else if (rv_bench_table(dir, cli_width(), cli_colour(STDOUT_FILENO), &table, &err) != RV_OK) {
+    if (cli_has(cli, "json"))
+        return print_scores(dir);
+    if (rv_bench_table(dir, cli_width(), cli_colour(STDOUT_FILENO), &table, &err) != RV_OK)
         return cli_error(&err);
-    }
-    puts(table ? table : "");
+    printf("%s\nreport: %s\n", table, report);
     free(table);
-    if (!cli_has(cli, "json"))
-        printf("report: %s\n", report);
     return EXIT_DONE;
 }
 
-static int run(const cli *cli)
+static int run(const cli_line *cli)
 {
     long jobs;
     char *suite = NULL;
@@ -90,6 +121,11 @@ static int run(const cli *cli)
         return EXIT_USAGE;
     if (suite_text(name, &suite, &err) != RV_OK)
         return cli_error(&err);
+    if (cli_has(cli, "dry-run")) {
+        int planned = print_plan(cli, suite);
+        free(suite);
+        return planned;
+    }
     progress bar;
     progress_init(&bar, cli_has(cli, "quiet"));
     rv_bench_options options = {.dir = dir, .data = cli_data(cli), .jobs = (int)jobs,
@@ -106,16 +142,17 @@ static int run(const cli *cli)
     return status == RV_OK ? finish(cli, dir) : cli_error(&err);
 }
 
-static const option options[] = {
+static const cli_option options[] = {
     {"suite", 0, "NAME|FILE.json", "what to run; default: quick", false},
     {"optimizers", 0, "A,B,...", "only these of the suite", false},
     {"jobs", 'j', "N", "trials side by side; default: one per processor", false},
     {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
     {"out", 'o', "DIR", "where runs and report go; default: runs/bench-NAME", false},
+    {"dry-run", 'n', NULL, "print which trials it has, and stop", false},
     {NULL, 0, NULL, NULL, false},
 };
 
-const command command_bench = {
+const cli_command command_bench = {
     .name = "bench",
     .synopsis = "",
     .summary = "Compare optimizers on a suite of problems and write the report",
@@ -124,6 +161,7 @@ const command command_bench = {
                    "completes what is missing and repeats nothing.",
     .examples = "  ravine bench --suite quick\n"
                 "  ravine bench --suite quick --optimizers adamw,muon -j 2 -o /tmp/two\n"
+                "  ravine bench --suite my-suite.json --dry-run\n"
                 "  ravine bench --suite my-suite.json --json\n",
     .options = options,
     .least = 0,

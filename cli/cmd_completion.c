@@ -1,114 +1,140 @@
 /* ravine completion: shell scripts made from the command table. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "ravine/bench.h"
+#include "ravine/data.h"
 #include "ravine/optim.h"
+#include "ravine/workload.h"
 
 /* The words that may follow a command, one space before each. */
-static void print_words(const char *kind)
+static void put_words(FILE *out, const char *kind)
 {
+    static const struct { const char *kind, *words; } fixed[] = {
+        {"kinds", " optimizers schedules workloads suites"},
+        {"shells", " bash zsh fish"},
+        {"data", " list check"},
+        {"actions", " rebuild"},
+    };
     bool names = strcmp(kind, "names") == 0;
-    if (strcmp(kind, "kinds") == 0)
-        fputs(" optimizers schedules workloads suites", stdout);
-    if (strcmp(kind, "shells") == 0)
-        fputs(" bash zsh fish", stdout);
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        if (strcmp(kind, fixed[i].kind) == 0)
+            fputs(fixed[i].words, out);
     for (int i = 0; names && rv_method_at(i); i++)
-        printf(" %s", rv_method_at(i)->name);
+        fprintf(out, " %s", rv_method_at(i)->name);
     for (int i = 0; names && rv_schedule_at(i); i++)
-        printf(" %s", rv_schedule_at(i)->name);
+        fprintf(out, " %s", rv_schedule_at(i)->name);
     for (int i = 0; (names || strcmp(kind, "workloads") == 0) && rv_workload_at(i); i++)
-        printf(" %s", rv_workload_at(i)->name);
+        fprintf(out, " %s", rv_workload_at(i)->name);
     for (int i = 0; names && rv_suite_at(i); i++)
-        printf(" %s", rv_suite_at(i)->name);
+        fprintf(out, " %s", rv_suite_at(i)->name);
 }
 
-static void print_options(const option *options)
+static void put_options(FILE *out, const cli_option *options)
 {
-    for (const option *o = options; o && o->name; o++)
-        printf(" --%s", o->name);
+    for (const cli_option *o = options; o && o->name; o++)
+        fprintf(out, " --%s", o->name);
 }
 
-static void bash(void)
+/* One branch per command of a shell's case: its options and what may be its first argument. */
+static void put_cases(FILE *out)
 {
-    puts("# bash completion of ravine\n_ravine() {\n"
-         "  local word=${COMP_WORDS[COMP_CWORD]} words\n"
-         "  if [ \"$COMP_CWORD\" -eq 1 ]; then");
-    fputs("    words=\"", stdout);
+    for (int i = 0; command_at(i); i++) {
+        const cli_command *c = command_at(i);
+        fprintf(out, "      %s) words=\"", c->name);
+        put_options(out, c->options);
+        put_options(out, common_options);
+        if (c->complete)
+            put_words(out, c->complete);
+        fputs("\" ;;\n", out);
+    }
+}
+
+static void put_commands(FILE *out)
+{
     for (int i = 0; command_at(i); i++)
-        printf("%s%s", i ? " " : "", command_at(i)->name);
-    puts("\"\n  else\n    case ${COMP_WORDS[1]} in");
-    for (int i = 0; command_at(i); i++) {
-        printf("      %s) words=\"", command_at(i)->name);
-        print_options(command_at(i)->options);
-        print_options(common_options);
-        if (command_at(i)->complete)
-            print_words(command_at(i)->complete);
-        puts("\" ;;");
-    }
-    puts("    esac\n  fi\n"
-         "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-         "  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$word\"))\n"
-         "}\ncomplete -o filenames -F _ravine ravine");
+        fprintf(out, "%s%s", i ? " " : "", command_at(i)->name);
 }
 
-static void zsh(void)
+static void bash(FILE *out)
 {
-    puts("#compdef ravine\n# zsh completion of ravine\nautoload -U +X bashcompinit && bashcompinit");
-    bash();
+    fputs("# bash completion of ravine\n_ravine() {\n"
+          "  local word=${COMP_WORDS[COMP_CWORD]} words=\n"
+          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    words=\"", out);
+    put_commands(out);
+    fputs("\"\n  else\n    case ${COMP_WORDS[1]} in\n", out);
+    put_cases(out);
+    fputs("    esac\n  fi\n"
+          "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+          "  [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$word\"))\n"
+          "}\ncomplete -o filenames -F _ravine ravine\n", out);
 }
 
-/* One fish completion; quotes in help texts are doubled away by using none. */
-static void fish_option(const char *command, const option *o)
+static void zsh(FILE *out)
 {
-    printf("complete -c ravine -n '__fish_seen_subcommand_from %s' -l %s", command, o->name);
+    fputs("#compdef ravine\n# zsh completion of ravine\n_ravine() {\n"
+          "  local words_of_line=(\"${words[@]}\") words=\n"
+          "  if (( CURRENT == 2 )); then\n    words=\"", out);
+    put_commands(out);
+    fputs("\"\n  else\n    case ${words_of_line[2]} in\n", out);
+    put_cases(out);
+    fputs("    esac\n  fi\n"
+          "  compadd -- ${=words}\n"
+          "  (( CURRENT == 2 )) || _files\n"
+          "}\n"
+          "if [ \"$funcstack[1]\" = _ravine ]; then _ravine \"$@\"; else compdef _ravine ravine; fi\n", out);
+}
+
+static void fish_option(FILE *out, const char *command, const cli_option *o)
+{
+    fprintf(out, "complete -c ravine -n '__fish_seen_subcommand_from %s' -l %s", command, o->name);
     if (o->letter)
-        printf(" -s %c", o->letter);
+        fprintf(out, " -s %c", o->letter);
     if (o->value)
-        fputs(" -r", stdout);
-    fputs(" -d '", stdout);
+        fputs(" -r", out);
+    fputs(" -d '", out);
     for (const char *c = o->help; *c; c++)
-        if (*c != '\'')
-            putchar(*c);
-    puts("'");
+        fprintf(out, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
+    fputs("'\n", out);
 }
 
-static void fish(void)
+static void fish(FILE *out)
 {
-    puts("# fish completion of ravine");
+    fputs("# fish completion of ravine\n", out);
     for (int i = 0; command_at(i); i++) {
-        const command *c = command_at(i);
-        printf("complete -c ravine -n __fish_use_subcommand -f -a %s -d '%s'\n", c->name, c->summary);
-        for (const option *o = c->options; o->name; o++)
-            fish_option(c->name, o);
+        const cli_command *c = command_at(i);
+        fprintf(out, "complete -c ravine -n __fish_use_subcommand -f -a %s -d '%s'\n", c->name, c->summary);
+        for (const cli_option *o = c->options; o->name; o++)
+            fish_option(out, c->name, o);
+        for (const cli_option *o = common_options; o->name; o++)
+            fish_option(out, c->name, o);
         if (c->complete && strcmp(c->complete, "files") != 0) {
-            printf("complete -c ravine -n '__fish_seen_subcommand_from %s' -f -a '", c->name);
-            print_words(c->complete);
-            puts("'");
+            fprintf(out, "complete -c ravine -n '__fish_seen_subcommand_from %s' -f -a '", c->name);
+            put_words(out, c->complete);
+            fputs("'\n", out);
         }
     }
 }
 
-static int run(const cli *cli)
+static int run(const cli_line *cli)
 {
-    static const struct { const char *name; void (*print)(void); } shells[] = {
-        {"bash", bash}, {"zsh", zsh}, {"fish", fish}};
-    for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++)
-        if (strcmp(cli->argument[0], shells[i].name) == 0) {
-            shells[i].print();
-            return EXIT_DONE;
-        }
-    return cli_usage(cli, "expected bash, zsh or fish, found '%s'", cli->argument[0]);
+    static const char *const shells[] = {"bash", "zsh", "fish"};
+    static void (*const print[])(FILE *) = {bash, zsh, fish};
+    int shell = cli_choice(cli, "", cli->argument[0], shells, 3);
+    return shell < 0 ? EXIT_USAGE : cli_print_written(cli, "completion", print[shell]);
 }
 
-static const option options[] = {{NULL, 0, NULL, NULL, false}};
+static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 
-const command command_completion = {
+const cli_command command_completion = {
     .name = "completion",
     .synopsis = "bash|zsh|fish",
     .summary = "Print a completion script for a shell",
-    .examples = "  source <(ravine completion bash)\n  ravine completion fish > ~/.config/fish/completions/ravine.fish\n",
+    .examples = "  source <(ravine completion bash)\n"
+                "  ravine completion zsh > ~/.zfunc/_ravine\n"
+                "  ravine completion fish > ~/.config/fish/completions/ravine.fish\n",
     .options = options,
     .least = 1,
     .most = 1,

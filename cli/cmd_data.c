@@ -1,10 +1,7 @@
 /* ravine data: which data sets are known and which are there. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cli/command.h"
-#include "core/json.h"
 #include "ravine/data.h"
 
 static void print_set(const rv_data_set *set, const char *data, bool check)
@@ -25,38 +22,37 @@ static json_t *set_json(const rv_data_set *set, const char *data)
                      "licence", set->licence, "upstream", set->upstream);
 }
 
-static int run(const cli *cli)
+static int run(const cli_line *cli)
 {
-    bool check = cli->count > 0 && strcmp(cli->argument[0], "check") == 0;
-    if (cli->count > 0 && !check && strcmp(cli->argument[0], "list") != 0)
-        return cli_usage(cli, "expected list or check, found '%s'", cli->argument[0]);
+    static const char *const actions[] = {"list", "check"};
+    int action = cli->count > 0 ? cli_choice(cli, "", cli->argument[0], actions, 2) : 0;
+    if (action < 0)
+        return EXIT_USAGE;
+    bool check = action == 1, json = cli_has(cli, "json");
     const char *data = cli_data(cli);
     int missing = 0;
     json_t *all = json_array();
-    if (!cli_has(cli, "json"))
+    if (!json)
         printf("data folder: %s\n", data ? data : "none (--data DIR or RAVINE_DATA)");
     for (int i = 0; rv_data_set_at(i); i++) {
         missing += !data || rv_data_set_check(rv_data_set_at(i), data, NULL) != RV_OK;
-        if (cli_has(cli, "json"))
+        if (json)
             json_array_append_new(all, set_json(rv_data_set_at(i), data));
         else
             print_set(rv_data_set_at(i), data, check);
     }
-    if (cli_has(cli, "json")) {
-        char *text = rv_json_text(all, 0);
-        puts(text ? text : "");
-        free(text);
-    }
-    json_decref(all);
+    int status = json ? cli_print_json(all) : (json_decref(all), EXIT_DONE);
+    if (status != EXIT_DONE)
+        return status;
     return check && missing ? EXIT_FAILED : EXIT_DONE;
 }
 
-static const option options[] = {
+static const cli_option options[] = {
     {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
     {NULL, 0, NULL, NULL, false},
 };
 
-const command command_data = {
+const cli_command command_data = {
     .name = "data",
     .synopsis = "[list|check]",
     .summary = "List the data sets that Ravine reads, and check which are there",
@@ -66,5 +62,6 @@ const command command_data = {
     .options = options,
     .least = 0,
     .most = 1,
+    .complete = "data",
     .run = run,
 };

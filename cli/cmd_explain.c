@@ -142,6 +142,8 @@ static const char *nearest_topic(const char *name)
         names[count++] = rv_schedule_at(i)->name;
     for (int i = 0; rv_workload_at(i) && count < 500; i++)
         names[count++] = rv_workload_at(i)->name;
+    for (int i = 0; rv_suite_at(i) && count < 500; i++)
+        names[count++] = rv_suite_at(i)->name;
     return rv_text_nearest(name, names, count);
 }
 
@@ -164,35 +166,38 @@ static void print_topic(const topic *t)
     print_params(t->params);
 }
 
-static void print_topic_json(const topic *t)
+static json_t *topic_json(const topic *t)
 {
     json_t *out = json_pack("{s:s,s:s,s:s}", "kind", t->kind, "name", t->name, "title", t->title);
     for (int i = 0; i < t->parts; i++)
         json_object_set_new(out, t->part[i].head, json_string(t->part[i].text));
     json_object_set_new(out, "parameters", params_json(t->params));
-    char *text = rv_json_text(out, 0);
-    puts(text ? text : "");
-    free(text);
-    json_decref(out);
+    return out;
 }
 
-static int run(const cli *cli)
+/* A name may stand for several things: one after the other, or a JSON list of them. */
+static int run(const cli_line *cli)
 {
     static bool (*const finders[])(const char *, topic *) = {find_method, find_schedule, find_workload,
                                                             find_suite};
-    int found = 0;
+    json_t *list = json_array();
+    topic t;
     for (size_t i = 0; i < sizeof finders / sizeof finders[0]; i++) {
-        topic t;
         if (!finders[i](cli->argument[0], &t))
             continue;
-        if (found++ > 0 && !cli_has(cli, "json"))
-            putchar('\n');
-        if (cli_has(cli, "json"))
-            print_topic_json(&t);
-        else
+        if (!cli_has(cli, "json")) {
+            fputs(json_array_size(list) > 0 ? "\n" : "", stdout);
             print_topic(&t);
+        }
+        json_array_append_new(list, topic_json(&t));
     }
-    if (found)
+    size_t found = json_array_size(list);
+    json_t *result = found == 1 ? json_incref(json_array_get(list, 0)) : json_incref(list);
+    json_decref(list);
+    if (found > 0 && cli_has(cli, "json"))
+        return cli_print_json(result);
+    json_decref(result);
+    if (found > 0)
         return EXIT_DONE;
     const char *near = nearest_topic(cli->argument[0]);
     if (near)
@@ -200,9 +205,9 @@ static int run(const cli *cli)
     return cli_usage(cli, "nothing is called '%s'; 'ravine list' shows all names", cli->argument[0]);
 }
 
-static const option options[] = {{NULL, 0, NULL, NULL, false}};
+static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 
-const command command_explain = {
+const cli_command command_explain = {
     .name = "explain",
     .synopsis = "NAME",
     .summary = "Explain an optimizer, schedule, workload or suite",

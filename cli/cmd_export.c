@@ -1,6 +1,5 @@
 /* ravine export: logs and weights in the formats of other programs. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/command.h"
 #include "ravine/report.h"
@@ -19,31 +18,31 @@ static rv_status export_weights(const char *run, const char *out, bool npz, rv_e
     return status;
 }
 
-static int run(const cli *cli)
+static int run(const cli_line *cli)
 {
-    const char *to = cli_value(cli, "to", "csv"), *dir = cli->argument[0], *out = cli->argument[1];
+    static const char *const formats[] = {"csv", "tensorboard", "npz", "safetensors"};
+    enum { CSV, TENSORBOARD, NPZ };
+    const char *dir = cli->argument[0], *out = cli->argument[1];
     rv_error err;
     rv_status status;
-    if (strcmp(to, "csv") == 0)
+    int to = cli_choice(cli, "--to", cli_value(cli, "to", "csv"), formats, 4);
+    if (to < 0)
+        return EXIT_USAGE;
+    if (to == CSV)
         status = rv_export_csv(dir, out, &err);
-    else if (strcmp(to, "tensorboard") == 0)
+    else if (to == TENSORBOARD)
         status = rv_export_tensorboard(dir, out, &err);
-    else if (strcmp(to, "npz") == 0 || strcmp(to, "safetensors") == 0)
-        status = export_weights(dir, out, to[0] == 'n', &err);
     else
-        return cli_usage(cli, "--to: expected csv, tensorboard, npz or safetensors, found '%s'", to);
-    if (status != RV_OK)
-        return cli_error(&err);
-    printf("%s\n", out);
-    return EXIT_DONE;
+        status = export_weights(dir, out, to == NPZ, &err);
+    return status == RV_OK ? cli_print_path(cli, formats[to], out) : cli_error(&err);
 }
 
-static const option options[] = {
+static const cli_option options[] = {
     {"to", 0, "FORMAT", "csv, tensorboard, npz or safetensors; default: csv", false},
     {NULL, 0, NULL, NULL, false},
 };
 
-const command command_export = {
+const cli_command command_export = {
     .name = "export",
     .synopsis = "DIR OUT",
     .summary = "Export logs as CSV or TensorBoard events, weights as npz or safetensors",

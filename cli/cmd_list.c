@@ -1,10 +1,7 @@
 /* ravine list: what there is, one line each. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cli/command.h"
-#include "core/json.h"
 #include "core/text.h"
 #include "ravine/bench.h"
 #include "ravine/optim.h"
@@ -73,36 +70,38 @@ static void list_text(const struct kind *kind, const char *glob)
             printf("  %-22s %s\n", name, title);
 }
 
-static int run(const cli *cli)
+static int print_json(int first, int last, const char *glob)
 {
-    const char *wanted = cli->count > 0 ? cli->argument[0] : NULL;
-    const char *glob = cli->count > 1 ? cli->argument[1] : "*";
+    if (first == last)
+        return cli_print_json(list_json(&kinds[first], glob));
     json_t *all = json_object();
-    int found = 0;
-    for (int k = 0; k < KINDS; k++) {
-        if (wanted && strcmp(wanted, kinds[k].name) != 0)
-            continue;
-        found++;
+    for (int k = first; k <= last; k++)
         json_object_set_new(all, kinds[k].name, list_json(&kinds[k], glob));
-        if (cli_has(cli, "json"))
-            continue;
-        if (!wanted)
-            printf("%s%s\n", k > 0 ? "\n" : "", kinds[k].name);
-        list_text(&kinds[k], glob);
-    }
-    if (found && cli_has(cli, "json")) {
-        char *text = rv_json_text(wanted ? json_object_get(all, wanted) : all, 0);
-        puts(text ? text : "");
-        free(text);
-    }
-    json_decref(all);
-    return found ? EXIT_DONE
-                 : cli_usage(cli, "expected optimizers, schedules, workloads or suites, found '%s'", wanted);
+    return cli_print_json(all);
 }
 
-static const option options[] = {{NULL, 0, NULL, NULL, false}};
+static int run(const cli_line *cli)
+{
+    const char *names[KINDS], *glob = cli->count > 1 ? cli->argument[1] : "*";
+    for (int k = 0; k < KINDS; k++)
+        names[k] = kinds[k].name;
+    int kind = cli->count > 0 ? cli_choice(cli, "", cli->argument[0], names, KINDS) : KINDS;
+    if (kind < 0)
+        return EXIT_USAGE;
+    int first = kind == KINDS ? 0 : kind, last = kind == KINDS ? KINDS - 1 : kind;
+    if (cli_has(cli, "json"))
+        return print_json(first, last, glob);
+    for (int k = first; k <= last; k++) {
+        if (first != last)
+            printf("%s%s\n", k > first ? "\n" : "", kinds[k].name);
+        list_text(&kinds[k], glob);
+    }
+    return EXIT_DONE;
+}
 
-const command command_list = {
+static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
+
+const cli_command command_list = {
     .name = "list",
     .synopsis = "[optimizers|schedules|workloads|suites] [GLOB]",
     .summary = "List what there is, one line each",

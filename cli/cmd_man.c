@@ -1,90 +1,93 @@
 /* ravine man: the manual page, made from the command table. */
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/command.h"
 
 /* Text for roff: backslashes, dashes and leading dots escaped. */
-static void roff(const char *text)
+static void roff(FILE *out, const char *text)
 {
     bool start = true;
     for (; *text; text++) {
         if (start && (*text == '.' || *text == '\''))
-            fputs("\\&", stdout);
+            fputs("\\&", out);
         if (*text == '\\')
-            fputs("\\e", stdout);
+            fputs("\\e", out);
         else if (*text == '-')
-            fputs("\\-", stdout);
+            fputs("\\-", out);
         else
-            putchar(*text);
+            fputc(*text, out);
         start = *text == '\n';
     }
 }
 
-static void roff_options(const option *options)
+static void roff_options(FILE *out, const cli_option *options)
 {
-    for (const option *o = options; o && o->name; o++) {
-        fputs(".TP\n\\fB", stdout);
+    for (const cli_option *o = options; o && o->name; o++) {
+        fputs(".TP\n\\fB", out);
         if (o->letter)
-            printf("\\-%c\\fR, \\fB", o->letter);
-        fputs("\\-\\-", stdout);
-        roff(o->name);
-        fputs("\\fR", stdout);
+            fprintf(out, "\\-%c\\fR, \\fB", o->letter);
+        fputs("\\-\\-", out);
+        roff(out, o->name);
+        fputs("\\fR", out);
         if (o->value) {
-            fputs(" \\fI", stdout);
-            roff(o->value);
-            fputs("\\fR", stdout);
+            fputs(" \\fI", out);
+            roff(out, o->value);
+            fputs("\\fR", out);
         }
-        putchar('\n');
-        roff(o->help);
-        putchar('\n');
+        fputc('\n', out);
+        roff(out, o->help);
+        fputc('\n', out);
     }
 }
 
-static void roff_command(const command *c)
+static void roff_command(FILE *out, const cli_command *c)
 {
-    fputs(".SS \"ravine ", stdout);
-    roff(c->name);
-    printf("%s", c->synopsis[0] ? " " : "");
-    roff(c->synopsis);
-    fputs("\"\n", stdout);
-    roff(c->summary);
-    fputs(".\n", stdout);
+    fputs(".SS \"ravine ", out);
+    roff(out, c->name);
+    fprintf(out, "%s", c->synopsis[0] ? " " : "");
+    roff(out, c->synopsis);
+    fputs("\"\n", out);
+    roff(out, c->summary);
+    fputs(".\n", out);
     if (c->description) {
-        fputs(".PP\n", stdout);
-        roff(c->description);
-        putchar('\n');
+        fputs(".PP\n", out);
+        roff(out, c->description);
+        fputc('\n', out);
     }
-    roff_options(c->options);
-    fputs(".PP\nExamples:\n.nf\n", stdout);
-    roff(c->examples);
-    fputs(".fi\n", stdout);
+    roff_options(out, c->options);
+    fputs(".PP\nExamples:\n.nf\n", out);
+    roff(out, c->examples);
+    fputs(".fi\n", out);
 }
 
-static int run(const cli *cli)
+static void page(FILE *out)
 {
-    (void)cli;
-    printf(".TH RAVINE 1 \"\" \"ravine %s\" \"User Commands\"\n.SH NAME\n"
+    fprintf(out, ".TH RAVINE 1 \"\" \"ravine %s\" \"User Commands\"\n.SH NAME\n"
            "ravine \\- a laboratory for deep\\-learning optimizers\n"
            ".SH SYNOPSIS\n.B ravine\n\\fICOMMAND\\fR [\\fIARGUMENT\\fR]... [\\fIOPTION\\fR]...\n"
            ".SH DESCRIPTION\nTrains small networks, compares optimizers on the same problems, budgets and\n"
            "search effort, and shows the result in one HTML page.  Results go to standard output,\n"
            "progress and notes to standard error.\n.SH COMMANDS\n", rv_version());
     for (int i = 0; command_at(i); i++)
-        roff_command(command_at(i));
-    puts(".SH COMMON OPTIONS");
-    roff_options(common_options);
-    puts(".SH ENVIRONMENT\n.TP\n\\fBRAVINE_DATA\\fR\nFolder of data sets, as \\-\\-data.\n"
+        roff_command(out, command_at(i));
+    fputs(".SH COMMON OPTIONS\n", out);
+    roff_options(out, common_options);
+    fputs(".SH ENVIRONMENT\n.TP\n\\fBRAVINE_DATA\\fR\nFolder of data sets, as \\-\\-data.\n"
          ".TP\n\\fBRAVINE_SET\\fR\nParameters \"a=b,c=d\" that come before those of \\-\\-set.\n"
+         ".TP\n\\fBRAVINE_ISA\\fR\nUse this instruction set: baseline, avx2 or avx512.\n"
          ".TP\n\\fBNO_COLOR\\fR\nNo colours and no bars.\n"
-         ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong use, 130 interrupted.");
-    return EXIT_DONE;
+         ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong use, 130 interrupted.\n", out);
 }
 
-static const option options[] = {{NULL, 0, NULL, NULL, false}};
+static int run(const cli_line *cli)
+{
+    return cli_print_written(cli, "man", page);
+}
 
-const command command_man = {
+static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
+
+const cli_command command_man = {
     .name = "man",
     .synopsis = "",
     .summary = "Print the manual page",

@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "ravine/report.h"
 
-static int run(const cli *cli)
+static int run(const cli_line *cli)
 {
     char fallback[512];
     rv_error err;
@@ -12,19 +12,15 @@ static int run(const cli *cli)
     const char *out = cli_value(cli, "out", fallback);
     if (rv_report_write(cli->argument[0], out, &err) != RV_OK)
         return cli_error(&err);
-    if (cli_has(cli, "json"))
-        printf("{\"report\":\"%s\"}\n", out);
-    else
-        printf("%s\n", out);
-    return EXIT_DONE;
+    return cli_print_path(cli, "report", out);
 }
 
-static const option options[] = {
+static const cli_option options[] = {
     {"out", 'o', "FILE", "default: DIR/report.html", false},
     {NULL, 0, NULL, NULL, false},
 };
 
-const command command_report = {
+const cli_command command_report = {
     .name = "report",
     .synopsis = "DIR",
     .summary = "Write one self-contained HTML page about the runs in a folder",

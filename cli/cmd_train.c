@@ -15,7 +15,7 @@
 enum { MAX_SEEDS = 1024 };
 
 typedef struct session {
-    const cli *cli;
+    const cli_line *cli;
     progress progress;
     const volatile int *stop;
     long threads;
@@ -69,7 +69,7 @@ static int parse_seeds(const char *text, long *seeds)
 }
 
 /* The partial configuration: --config FILE, then what the options say. */
-static rv_status partial_config(const cli *cli, json_t **out, rv_error *err)
+static rv_status partial_config(const cli_line *cli, json_t **out, rv_error *err)
 {
     const char *file = cli_value(cli, "config", NULL);
     if (file) {
@@ -91,7 +91,7 @@ static rv_status partial_config(const cli *cli, json_t **out, rv_error *err)
 }
 
 /* Overrides in order: --set, then --budget, then the seed. */
-static int collect_overrides(const cli *cli, double budget, long seed, char text[2][64],
+static int collect_overrides(const cli_line *cli, double budget, long seed, char text[2][64],
                              const char *overrides[CLI_MAX + 2])
 {
     int count = 0;
@@ -202,64 +202,90 @@ static void print_result(const rv_trial_result *r)
     printf("%s\n", r->run);
     printf("  outcome   %s%s%s\n", rv_outcome_name(r->outcome), r->why[0] ? ": " : "", r->why);
     printf("  trained   %lld steps, %lld examples, %s\n", (long long)r->steps, (long long)r->examples, seconds);
-    printf("  %-9s best %.5g at step %lld, last %.5g\n", r->metric, r->best, (long long)r->best_step, r->final);
+    if (!isnan(r->best))
+        printf("  %-9s best %.5g at step %lld, last %.5g\n", r->metric, r->best, (long long)r->best_step, r->final);
     printf("  target    %s\n", reached);
-    printf("  weights   %s\n", r->weights);
+    if (r->weights[0])
+        printf("  weights   %s\n", r->weights);
+}
+
+/* The result, or what kept it from being one. */
+static json_t *result_json(const session *s, int i)
+{
+    json_t *value = NULL;
+    char *text;
+    if (s->status[i] != RV_OK)
+        return json_pack("{s:s,s:s}", "status", rv_status_name(s->status[i]), "error",
+                         s->error[i].message[0] ? s->error[i].message : "stopped before it began");
+    text = rv_trial_result_json(&s->result[i]);
+    if (text)
+        rv_json_parse(text, strlen(text), "result", &value, NULL);
+    free(text);
+    return value;
+}
+
+/* One object for one trial, a list for several. */
+static int print_json(const session *s, json_t *(*item)(const session *, int))
+{
+    if (s->count == 1)
+        return cli_print_json(item(s, 0));
+    json_t *list = json_array();
+    for (int i = 0; i < s->count; i++)
+        json_array_append_new(list, item(s, i));
+    return cli_print_json(list);
 }
 
 static int print_results(const session *s)
 {
     int status = EXIT_DONE;
+    bool json = cli_has(s->cli, "json"), stopped = false;
     for (int i = 0; i < s->count; i++) {
-        if (s->status[i] != RV_OK) {
-            if (s->status[i] == RV_E_INTERRUPTED)
-                status = interrupt_exit();
-            else
-                status = cli_error(&s->error[i]);
-            continue;
-        }
-        if (cli_has(s->cli, "json")) {
-            char *text = rv_trial_result_json(&s->result[i]);
-            puts(text ? text : "");
-            free(text);
+        if (s->status[i] == RV_E_INTERRUPTED) {
+            stopped = true;
+        } else if (s->status[i] != RV_OK) {
+            status = cli_error(&s->error[i]);
         } else {
-            print_result(&s->result[i]);
+            stopped = stopped || s->result[i].outcome == RV_OUTCOME_INTERRUPTED;
+            if (!json)
+                print_result(&s->result[i]);
         }
-        if (s->result[i].outcome == RV_OUTCOME_INTERRUPTED)
-            status = interrupt_exit();
     }
-    return status;
+    if (json && (s->count > 1 || s->status[0] == RV_OK) && print_json(s, result_json) != EXIT_DONE)
+        return EXIT_FAILED;
+    if (stopped)
+        fputs("ravine: stopped; the same command goes on where it was\n", stderr);
+    return stopped ? interrupt_exit() : status;
 }
 
-static void print_configs(const session *s)
+static json_t *config_json(const session *s, int i)
 {
-    for (int i = 0; i < s->count; i++) {
-        json_t *config;
-        char *text = NULL;
-        if (rv_json_parse(s->config[i], strlen(s->config[i]), "configuration", &config, NULL) == RV_OK) {
-            text = rv_json_text(config, 2);
-            json_decref(config);
-        }
-        puts(text ? text : s->config[i]);
-        free(text);
-    }
+    json_t *config = NULL;
+    rv_json_parse(s->config[i], strlen(s->config[i]), "configuration", &config, NULL);
+    return config;
+}
+
+/* Readable for one, as --config takes it; a list in one line for several or with --json. */
+static int print_configs(const session *s)
+{
+    if (s->count > 1 || cli_has(s->cli, "json"))
+        return print_json(s, config_json);
+    puts(s->config[0]);
+    return EXIT_DONE;
 }
 
 static int run_resolved(session *s, long jobs)
 {
     rv_error err;
-    if (cli_has(s->cli, "dry-run")) {
-        print_configs(s);
-        return EXIT_DONE;
-    }
+    if (cli_has(s->cli, "dry-run"))
+        return print_configs(s);
     if (cli_has(s->cli, "explain"))
-        return rules_print(s->config[0], cli_data(s->cli));
+        return rules_print(s->config[0], cli_data(s->cli), cli_has(s->cli, "json"));
     if (run_all(s, jobs, &err) != RV_OK)
         return cli_error(&err);
     return print_results(s);
 }
 
-static int run(const cli *cli)
+static int run(const cli_line *cli)
 {
     long jobs, threads, processors = cli_processors(), seeds[MAX_SEEDS];
     int count = 1;
@@ -276,8 +302,10 @@ static int run(const cli *cli)
     if ((text = cli_value(cli, "budget", NULL)) && (budget = parse_duration(text)) < 0)
         return cli_usage(cli, "--budget: expected a duration like 30s, 10m or 2h, found '%s'", text);
     session *s = calloc(1, sizeof *s);
-    if (!s)
+    if (!s) {
+        fputs("ravine: no memory\n", stderr);
         return EXIT_FAILED;
+    }
     s->cli = cli;
     s->threads = threads;
     rv_status resolved = resolve_all(s, budget, cli_has(cli, "seed") ? seeds : NULL, count, &err);
@@ -288,7 +316,7 @@ static int run(const cli *cli)
     return status;
 }
 
-static const option options[] = {
+static const cli_option options[] = {
     {"optimizer", 0, "NAME", "the method; default: the workload's own", false},
     {"schedule", 0, "NAME", "of the learning rate; default: the workload's own", false},
     {"set", 's', "NAME=VALUE", "any parameter: lr=3e-4, train.steps=500, workload.width=64", true},
@@ -304,7 +332,7 @@ static const option options[] = {
     {NULL, 0, NULL, NULL, false},
 };
 
-const command command_train = {
+const cli_command command_train = {
     .name = "train",
     .synopsis = "[WORKLOAD]",
     .summary = "Train a workload once per seed",

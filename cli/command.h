@@ -3,69 +3,71 @@
 #ifndef RV_CLI_COMMAND_H
 #define RV_CLI_COMMAND_H
 
+#include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "ravine/core.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
-typedef struct option {
+typedef struct cli_option {
     const char *name;  /* long name without dashes */
     char letter;       /* short name, or 0 */
     const char *value; /* what stands for its value in help, NULL: a switch */
     const char *help;
     bool repeats;      /* may be given several times */
-} option;
+} cli_option;
 
-typedef struct cli cli;
+typedef struct cli_line cli_line;
 
-typedef struct command {
+typedef struct cli_command {
     const char *name;
     const char *synopsis;    /* positional arguments: "WORKLOAD" */
     const char *summary;     /* one line */
     const char *description; /* paragraphs, or NULL */
     const char *examples;    /* lines of "ravine ..." */
-    const option *options;   /* ends with a row whose name is NULL */
+    const cli_option *options;   /* ends with a row whose name is NULL */
     int least, most;         /* positional arguments; most < 0: any number */
     const char *complete;    /* what completes the first argument: "workloads", "files", ..., NULL */
-    int (*run)(const cli *cli);
-} command;
+    int (*run)(const cli_line *cli);
+} cli_command;
 
-#define COMMAND(name) extern const command command_##name;
+#define COMMAND(name) extern const cli_command command_##name;
 #include "commands.def"
 #undef COMMAND
 
 /* Command number i in order, NULL beyond the last; and by name. */
-const command *command_at(int i);
-const command *command_find(const char *name);
+const cli_command *command_at(int i);
+const cli_command *command_find(const char *name);
 /* Options that every command has, ends with NULL. */
-extern const option common_options[];
+extern const cli_option common_options[];
 
 /* ---- a parsed command line --------------------------------------------- */
 
 enum { CLI_MAX = 256 };
 
-struct cli {
-    const command *command;
+struct cli_line {
+    const cli_command *command;
     int argc;
     char *const *argv;      /* as given to the program */
     int count;              /* positional arguments */
     const char *argument[CLI_MAX];
     int given_count;
-    struct { const option *option; const char *value; } given[CLI_MAX];
+    struct { const cli_option *option; const char *value; } given[CLI_MAX];
 };
 
 /* Parses argv[first..]; EXIT_DONE or EXIT_USAGE after a message on stderr. */
-int cli_parse(cli *out, const command *command, int argc, char *const *argv, int first);
-bool cli_has(const cli *cli, const char *name);
+int cli_parse(cli_line *out, const cli_command *command, int argc, char *const *argv, int first);
+bool cli_has(const cli_line *cli, const char *name);
 /* The last value given, or fallback. */
-const char *cli_value(const cli *cli, const char *name, const char *fallback);
+const char *cli_value(const cli_line *cli, const char *name, const char *fallback);
 /* Value number i of a repeated option, or NULL. */
-const char *cli_each(const cli *cli, const char *name, int i);
+const char *cli_each(const cli_line *cli, const char *name, int i);
 /* An integer option within bounds; complains and returns false. */
-bool cli_int(const cli *cli, const char *name, long fallback, long lo, long hi, long *out);
+bool cli_int(const cli_line *cli, const char *name, long fallback, long lo, long hi, long *out);
 /* The folder of data sets: --data, RAVINE_DATA, or NULL. */
-const char *cli_data(const cli *cli);
+const char *cli_data(const cli_line *cli);
 /* Number of processors that this process may use. */
 int cli_processors(void);
 
@@ -76,12 +78,18 @@ bool cli_colour(int descriptor);
 int cli_width(void);
 /* "ravine: message" on stderr; returns EXIT_FAILED, or EXIT_USAGE for errors of use. */
 int cli_error(const rv_error *err);
-int cli_usage(const cli *cli, const char *format, ...) RV_PRINTF(2, 3);
-/* A note on stderr unless -q. */
-void cli_note(void *quiet, const char *line);
+int cli_usage(const cli_line *cli, const char *format, ...) RV_PRINTF(2, 3);
+/* The index of text among names; -1 after a message of use that names them and the nearest. */
+int cli_choice(const cli_line *cli, const char *what, const char *text, const char *const *names, int count);
+/* One line of JSON; takes the reference.  NULL is a lack of memory. */
+int cli_print_json(json_t *value);
+/* Where a result was written: the path, or {key: path}. */
+int cli_print_path(const cli_line *cli, const char *key, const char *path);
+/* What write puts into a file: as it is, or {key: text}. */
+int cli_print_written(const cli_line *cli, const char *key, void (*write)(FILE *out));
 
 /* Text of help, man page and completion scripts. */
 void help_program(void);
-void help_command(const command *command);
+void help_command(const cli_command *command);
 
 #endif

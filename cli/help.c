@@ -17,9 +17,9 @@ void help_program(void)
           "  ravine explain muon                   equations, defaults, source of a method\n", stdout);
 }
 
-static void print_options(const option *options)
+static void print_options(const cli_option *options)
 {
-    for (const option *o = options; o && o->name; o++) {
+    for (const cli_option *o = options; o && o->name; o++) {
         char left[64];
         snprintf(left, sizeof left, "%c%c%c --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
                  o->letter ? ',' : ' ', o->name, o->value ? " " : "", o->value ? o->value : "");
@@ -27,7 +27,7 @@ static void print_options(const option *options)
     }
 }
 
-void help_command(const command *command)
+void help_command(const cli_command *command)
 {
     bool positional = command->synopsis[0] != '\0';
     printf("usage: ravine %s%s%s [OPTION]...\n\n%s.\n", command->name, positional ? " " : "",

@@ -8,19 +8,19 @@
 #include "cli/command.h"
 #include "core/text.h"
 
-static const command *const commands[] = {
+static const cli_command *const commands[] = {
 #define COMMAND(name) &command_##name,
 #include "commands.def"
 #undef COMMAND
 };
 
-const command *command_at(int i)
+const cli_command *command_at(int i)
 {
     int count = (int)(sizeof commands / sizeof commands[0]);
     return i >= 0 && i < count ? commands[i] : NULL;
 }
 
-const command *command_find(const char *name)
+const cli_command *command_find(const char *name)
 {
     for (int i = 0; command_at(i); i++)
         if (strcmp(command_at(i)->name, name) == 0)
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
         return flushed(EXIT_DONE);
     }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        const command *about = argc > 2 ? command_find(argv[2]) : NULL;
+        const cli_command *about = argc > 2 ? command_find(argv[2]) : NULL;
         if (argc > 2 && !about)
             return unknown_command(argv[2]);
         if (about)
@@ -70,10 +70,10 @@ int main(int argc, char **argv)
             help_program();
         return flushed(EXIT_DONE);
     }
-    const command *found = command_find(name);
+    const cli_command *found = command_find(name);
     if (!found)
         return unknown_command(name);
-    cli line;
+    cli_line line;
     int status = cli_parse(&line, found, argc, argv, 2);
     if (status != EXIT_DONE)
         return status;

@@ -2,7 +2,9 @@
 #ifndef RV_CLI_RULES_H
 #define RV_CLI_RULES_H
 
-/* Prints it on standard output; an exit status. */
-int rules_print(const char *resolved, const char *data);
+#include <stdbool.h>
+
+/* Prints it on standard output, as text or as a JSON list; an exit status. */
+int rules_print(const char *resolved, const char *data, bool json);
 
 #endif
