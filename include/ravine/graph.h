@@ -53,11 +53,6 @@ RV_API void rv_graph_set_output(rv_graph *graph, const char *name, rv_value valu
 
 /* ---- operations ------------------------------------------------------ */
 
-typedef enum rv_activation {
-    RV_ACT_NONE, RV_ACT_RELU, RV_ACT_RELU2, RV_ACT_GELU, RV_ACT_GELU_TANH, RV_ACT_SILU, RV_ACT_TANH,
-    RV_ACT_SIGMOID, RV_ACT_SOFTPLUS
-} rv_activation;
-
 /* y = act(x w^T + b): x [..., in], w [out, in], b [out] or RV_NONE -> [..., out]. */
 RV_API rv_value rv_linear(rv_graph *graph, rv_value x, rv_value w, rv_value b, rv_activation act);
 /* Batched product of the last two axes, either transposed: a [..., m, k], b [..., k, n]. */

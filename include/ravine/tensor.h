@@ -5,6 +5,7 @@
 #include "ravine/core.h"
 
 #ifdef __cplusplus
+#include <initializer_list>
 extern "C" {
 #endif
 
@@ -21,8 +22,14 @@ typedef struct rv_shape {
     int64_t dim[RV_MAX_RANK];
 } rv_shape;
 
+/* RV_SHAPE(64, 32) is a shape of rank 2. */
+#ifdef __cplusplus
+static inline int rv_rank_of(std::initializer_list<int64_t> extents) { return static_cast<int>(extents.size()); }
+#define RV_SHAPE(...) (rv_shape{rv_rank_of({__VA_ARGS__}), {__VA_ARGS__}})
+#else
 #define RV_SHAPE(...)                                                          \
     ((rv_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+#endif
 
 RV_API int64_t rv_shape_size(const rv_shape *shape); /* number of elements */
 RV_API bool rv_shape_equal(const rv_shape *a, const rv_shape *b);
@@ -69,6 +76,12 @@ typedef struct rv_layout {
 RV_API int64_t rv_layout_parameters(const rv_layout *layout);
 /* Index of the tensor called name, or -1. */
 RV_API int rv_layout_find(const rv_layout *layout, const char *name);
+
+/* Elementwise functions between layers; kernels fuse them into products. */
+typedef enum rv_activation {
+    RV_ACT_NONE, RV_ACT_RELU, RV_ACT_RELU2, RV_ACT_GELU, RV_ACT_GELU_TANH, RV_ACT_SILU, RV_ACT_TANH,
+    RV_ACT_SIGMOID, RV_ACT_SOFTPLUS
+} rv_activation;
 
 /* ---- files of named arrays ------------------------------------------- */
 

@@ -2,7 +2,7 @@
 #ifndef RV_TENSOR_KERNELS_CPU_ACTIVATION_H
 #define RV_TENSOR_KERNELS_CPU_ACTIVATION_H
 
-#include "ravine/graph.h"
+#include "ravine/tensor.h"
 #include "tensor/kernels/cpu/cpu.h"
 
 /* Whether the derivative cannot be had from the result: GELU (both) and SiLU.  Their

@@ -3,7 +3,7 @@
 #ifndef RV_TENSOR_KERNELS_CPU_LINEAR_H
 #define RV_TENSOR_KERNELS_CPU_LINEAR_H
 
-#include "ravine/graph.h"
+#include "ravine/tensor.h"
 #include "tensor/kernels/cpu/cpu.h"
 
 struct rv_cpu_linear {
