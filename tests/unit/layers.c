@@ -393,11 +393,56 @@ static void test_conv(void **state)
     }
 }
 
+/* One convolution shared by several workers, each with memory of its own: the same bits. */
+enum { TASKS = 16, SHARED_X = 2 * 8 * 8 * 16, SHARED_KERNEL = 16 * 16 * 9 };
+
+typedef struct shared {
+    const rv_conv *conv;
+    const void *packed;
+    float y[TASKS][SHARED_X], gx[TASKS][SHARED_X], gkernel[TASKS][SHARED_KERNEL];
+} shared;
+
+static void run_shared(void *context, int task, int worker)
+{
+    shared *s = context;
+    (void)worker;
+    void *scratch = aligned_alloc(64, rv_conv_scratch(s->conv) + 64), *rounded = aligned_alloc(64, 1 << 16);
+    const rv_conv_gradients gradients = {.x = s->gx[task], .kernel = s->gkernel[task]};
+    rv_conv_forward(s->conv, s->packed, a, NULL, s->y[task], rounded, scratch, NULL);
+    rv_conv_backward(s->conv, s->packed, a, rounded, c, &gradients, scratch, NULL);
+    free(scratch);
+    free(rounded);
+}
+
+static void test_conv_shared(void **state)
+{
+    (void)state;
+    const rv_conv_shape shape = {2, 8, 8, 16, 8, 8, 16, 3, 3, 1, 1, 1, 1, false, false};
+    static shared s;
+    rv_conv *conv;
+    rv_pool *pool;
+    assert_int_equal(rv_conv_new(&conv, &shape, NULL), RV_OK);
+    assert_int_equal(rv_pool_new(&pool, 3, NULL), RV_OK);
+    void *packed = aligned_alloc(64, rv_conv_packed(conv));
+    s.conv = conv;
+    s.packed = packed;
+    assert_int_equal(rv_conv_pack(conv, b, packed, NULL), RV_OK);
+    rv_pool_run(pool, TASKS, run_shared, &s);
+    for (int i = 1; i < TASKS; i++) {
+        assert_memory_equal(s.y[i], s.y[0], sizeof s.y[0]);
+        assert_memory_equal(s.gx[i], s.gx[0], sizeof s.gx[0]);
+        assert_memory_equal(s.gkernel[i], s.gkernel[0], sizeof s.gkernel[0]);
+    }
+    free(packed);
+    rv_pool_free(pool);
+    rv_conv_free(conv);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_elementwise), cmocka_unit_test(test_fold),    cmocka_unit_test(test_rows),
         cmocka_unit_test(test_moments),     cmocka_unit_test(test_columns), cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_pool),        cmocka_unit_test(test_conv)};
+        cmocka_unit_test(test_pool),        cmocka_unit_test(test_conv),    cmocka_unit_test(test_conv_shared)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

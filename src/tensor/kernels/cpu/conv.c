@@ -5,11 +5,14 @@
 #include "tensor/kernels/cpu/conv.h"
 
 #include <oneapi/dnnl/dnnl.h>
-#include <omp.h>
 #include <stdlib.h>
 
 #include "core/arena.h"
 #include "tensor/kernels/cpu/elementwise.h"
+
+/* libgomp's, which oneDNN runs on; clang ships no omp.h for it. */
+extern int omp_get_max_threads(void);
+extern void omp_set_num_threads(int threads);
 
 /* One step: a primitive, and where its operands lie. */
 typedef struct step {
