@@ -39,6 +39,7 @@ rv_status rv_file_write(const char *path, const void *bytes, size_t n, rv_error 
 typedef struct rv_log rv_log;
 rv_status rv_log_open(rv_log **out, const char *path, rv_error *err); /* cuts a torn last line off */
 rv_status rv_log_line(rv_log *log, const char *line, rv_error *err);  /* adds the newline */
+rv_status rv_log_sync(rv_log *log, rv_error *err);                    /* to the disk */
 rv_status rv_log_close(rv_log *log, rv_error *err);                   /* NULL is fine */
 
 rv_status rv_folder_make(const char *path, rv_error *err); /* with its parents */

@@ -258,6 +258,13 @@ rv_status rv_log_line(rv_log *log, const char *line, rv_error *err)
     return RV_OK;
 }
 
+rv_status rv_log_sync(rv_log *log, rv_error *err)
+{
+    if (!sync_fd(log->fd))
+        return rv_fail(err, RV_E_IO, "%s: fsync: %s", log->path, strerror(errno));
+    return RV_OK;
+}
+
 rv_status rv_log_close(rv_log *log, rv_error *err)
 {
     if (log == NULL)

@@ -88,15 +88,20 @@ static json_t *tally_json(const rv_tally *tally)
 {
     char text[40];
     json_t *object = json_object();
+    int failed = 0;
 #define INT(name)                                                     \
     snprintf(text, sizeof text, "%lld", (long long)tally->name);      \
-    json_object_set_new(object, #name, json_string(text));
+    failed |= json_object_set_new(object, #name, json_string(text));
 #define REAL(name)                                                    \
     rv_json_number(tally->name, text, sizeof text);                   \
-    json_object_set_new(object, #name, json_string(text));
+    failed |= json_object_set_new(object, #name, json_string(text));
     RV_TALLY_MAP(INT, REAL)
 #undef INT
 #undef REAL
+    if (failed) {
+        json_decref(object);
+        object = NULL;
+    }
     return object;
 }
 

@@ -290,17 +290,20 @@ static rv_status complete_optimizer(draft *d, rv_error *err)
     free(text);
     RV_TRY(status);
     json_t *params = json_incref(json_object_get(whole, "params"));
+    int failed = params == NULL;
     size_t i = 0;
     json_array_foreach (json_object_get(whole, "rules"), i, rule) {
         const char *method = json_string_value(json_object_get(rule, "method"));
+        failed |= method == NULL;
+        method = method == NULL ? "" : method;
         char label[RV_NAME_SIZE];
         snprintf(label, sizeof label, "%.*s", (int)strcspn(method, "@"), method);
         if (c->optimizer_rules == NULL && strcmp(label, d->method->name) != 0)
-            json_object_set(params, label, json_object_get(rule, "params"));
+            failed |= json_object_set(params, label, json_object_get(rule, "params"));
     }
     if (c->optimizer_rules != NULL) /* parameters for other methods stay as they were given */
-        json_object_update_missing(params, d->optimizer_params);
-    c->optimizer_params = rv_json_text(params, 0);
+        failed |= json_object_update_missing(params, d->optimizer_params);
+    c->optimizer_params = failed ? NULL : rv_json_text(params, 0);
     json_decref(d->optimizer_params);
     d->optimizer_params = params;
     json_decref(whole);

@@ -109,13 +109,26 @@ static rv_status check_config(const char *path, const rv_config *config, rv_erro
     return status;
 }
 
+/* Takes over json, which may be NULL for want of memory; ends the file with a newline. */
+static rv_status write_text(const char *path, char *json, rv_error *err)
+{
+    rv_text text = {0};
+    if (json != NULL)
+        rv_text_format(&text, "%s\n", json);
+    rv_status status = text.data == NULL || text.failed ? rv_fail(err, RV_E_MEMORY, "%s: no memory to write it", path)
+                                                        : rv_file_write(path, text.data, text.size, err);
+    rv_text_release(&text);
+    free(json);
+    return status;
+}
+
 static rv_status write_config(const rv_folder *folder, const rv_config *config, rv_error *err)
 {
     char path[PATH_SIZE];
     path_in(folder, "config.json", path);
     if (rv_file_exists(path))
         return check_config(path, config, err);
-    return rv_file_write(path, config->text, strlen(config->text), err);
+    return write_text(path, strdup(config->text), err);
 }
 
 rv_status rv_folder_open(rv_folder *folder, const rv_config *config, rv_error *err)
@@ -139,11 +152,12 @@ void rv_folder_close(rv_folder *folder)
 
 /* ---- meta.json -------------------------------------------------------------------- */
 
+/* "avx2 fma ...", as far as kernels care. */
 static json_t *cpu_features(void)
 {
-    json_t *list = json_array();
+    char text[128] = "";
 #if defined(__x86_64__)
-#define FEATURE(name) (void)(__builtin_cpu_supports(name) ? json_array_append_new(list, json_string(name)) : 0)
+#define FEATURE(name) strcat(text, __builtin_cpu_supports(name) ? text[0] != '\0' ? " " name : name : "")
     FEATURE("sse4.2");
     FEATURE("avx");
     FEATURE("avx2");
@@ -154,7 +168,7 @@ static json_t *cpu_features(void)
     FEATURE("avx512bf16");
 #undef FEATURE
 #endif
-    return list;
+    return json_string(text);
 }
 
 static json_t *now_text(void)
@@ -166,37 +180,24 @@ static json_t *now_text(void)
     return json_string(text);
 }
 
-static rv_status write_json(const char *path, json_t *value, rv_error *err)
-{
-    char *text = value == NULL ? NULL : rv_json_text(value, 2);
-    rv_status status = text == NULL ? rv_fail(err, RV_E_MEMORY, "%s: no memory to write it", path)
-                                    : rv_file_write(path, text, strlen(text), err);
-    free(text);
-    return status;
-}
-
 rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *options, bool over, rv_error *err)
 {
     char path[PATH_SIZE];
     path_in(folder, "meta.json", path);
-    json_t *meta = NULL, *argv = json_array();
-    if (!rv_file_exists(path) || rv_json_read(path, &meta, NULL) != RV_OK || !json_is_object(meta)) {
-        json_decref(meta);
-        meta = json_object();
-    }
+    json_t *before = NULL, *argv = json_array();
+    int failed = argv == NULL;
     for (int i = 0; i < options->argc; i++)
-        json_array_append_new(argv, json_string(options->argv[i]));
-    if (json_object_get(meta, "start") == NULL)
-        json_object_set_new(meta, "start", now_text());
-    json_object_set_new(meta, "version", json_string(rv_version()));
-    json_object_set_new(meta, "compiler", json_string(__VERSION__));
-    json_object_set_new(meta, "cpu", cpu_features());
-    json_object_set_new(meta, "threads", json_integer(options->threads));
-    json_object_set_new(meta, "argv", argv);
-    if (!over)
-        json_object_set_new(meta, "sessions", json_integer(1 + json_integer_value(json_object_get(meta, "sessions"))));
-    json_object_set_new(meta, "end", over ? now_text() : json_null());
-    rv_status status = write_json(path, meta, err);
+        failed |= json_array_append_new(argv, json_string(options->argv[i]));
+    if (!rv_file_exists(path) || rv_json_read(path, &before, NULL) != RV_OK)
+        before = NULL; /* for people only: what cannot be read is written anew */
+    json_t *start = json_object_get(before, "start");
+    json_int_t sessions = json_integer_value(json_object_get(before, "sessions")) + (over ? 0 : 1);
+    json_t *meta = json_pack("{s:s, s:s, s:o, s:i, s:o, s:I, s:o, s:o}", "version", rv_version(), "compiler",
+                             __VERSION__, "cpu", cpu_features(), "threads", options->threads, "argv", argv,
+                             "sessions", sessions, "start", start != NULL ? json_incref(start) : now_text(), "end",
+                             over ? now_text() : json_null());
+    rv_status status = write_text(path, meta == NULL || failed ? NULL : rv_json_text(meta, 2), err);
+    json_decref(before);
     json_decref(meta);
     return status;
 }
@@ -246,9 +247,5 @@ rv_status rv_folder_write_result(const rv_folder *folder, const rv_trial_result 
 {
     char path[PATH_SIZE];
     path_in(folder, "result.json", path);
-    char *text = rv_trial_result_json(result);
-    rv_status status = text == NULL ? rv_fail(err, RV_E_MEMORY, "%s: no memory to write it", path)
-                                    : rv_file_write(path, text, strlen(text), err);
-    free(text);
-    return status;
+    return write_text(path, rv_trial_result_json(result), err);
 }

@@ -9,20 +9,19 @@
 
 /* ---- logging --------------------------------------------------------------------- */
 
-static rv_status put_line(rv_loop *t, json_t *object, rv_error *err)
+/* A line is where the run stands, and more. */
+static rv_status put_line(rv_loop *t, json_t *more, rv_error *err)
 {
-    char *line = object == NULL ? NULL : rv_json_text(object, 0);
+    json_t *object = json_pack("{s:I, s:I, s:o}", "step", (json_int_t)t->tally.step, "examples",
+                               (json_int_t)t->tally.examples, "seconds", rv_json_from_real(t->tally.seconds));
+    bool whole = object != NULL && more != NULL && json_object_update(object, more) == 0;
+    char *line = whole ? rv_json_text(object, 0) : NULL;
     rv_status status = line == NULL ? rv_fail(err, RV_E_MEMORY, "no memory for a line of the log")
                                     : rv_log_line(t->log, line, err);
     free(line);
     json_decref(object);
+    json_decref(more);
     return status;
-}
-
-static json_t *line_head(const rv_loop *t)
-{
-    return json_pack("{s:I, s:I, s:o}", "step", (json_int_t)t->tally.step, "examples", (json_int_t)t->tally.examples,
-                     "seconds", rv_json_from_real(t->tally.seconds));
 }
 
 static rv_status log_step(rv_loop *t, double norm, rv_error *err)
@@ -30,21 +29,23 @@ static rv_status log_step(rv_loop *t, double norm, rv_error *err)
     double lr = NAN;
     if (rv_optimizer_get(t->optimizer, "lr", &lr, NULL) != RV_OK)
         lr = NAN;
-    json_t *line = line_head(t);
-    json_object_set_new(line, "loss", rv_json_from_real(t->loss));
-    json_object_set_new(line, "lr", rv_json_from_real(lr));
-    json_object_set_new(line, "grad_norm", rv_json_from_real(norm));
-    return put_line(t, line, err);
+    json_t *more = json_pack("{s:o, s:o, s:o}", "loss", rv_json_from_real(t->loss), "lr", rv_json_from_real(lr),
+                             "grad_norm", rv_json_from_real(norm));
+    return put_line(t, more, err);
 }
 
 static rv_status log_metrics(rv_loop *t, rv_split split, const rv_metrics *metrics, rv_error *err)
 {
-    json_t *line = line_head(t), *values = json_object();
+    json_t *values = json_object();
+    int failed = values == NULL;
     for (int i = 0; i < metrics->count; i++)
-        json_object_set_new(values, metrics->metric[i].name, rv_json_from_real(metrics->metric[i].value));
-    json_object_set_new(line, "split", json_string(rv_split_name(split)));
-    json_object_set_new(line, "metrics", values);
-    return put_line(t, line, err);
+        failed |= json_object_set_new(values, metrics->metric[i].name, rv_json_from_real(metrics->metric[i].value));
+    json_t *more = json_pack("{s:s, s:o}", "split", rv_split_name(split), "metrics", values);
+    if (failed) {
+        json_decref(more);
+        more = NULL;
+    }
+    return put_line(t, more, err);
 }
 
 /* ---- when what is due ------------------------------------------------------------- */
@@ -237,6 +238,13 @@ static bool finished(const rv_loop *t, rv_outcome *outcome)
     return spent(t) || (reached && t->config->train.stop_at_target);
 }
 
+/* The log first: lines up to the step of a checkpoint must not be lost after it. */
+static rv_status save(rv_loop *t, rv_error *err)
+{
+    RV_TRY(rv_log_sync(t->log, err));
+    return rv_checkpoint_write(&t->snapshot, err);
+}
+
 /* A step with what follows it, up to the checkpoint. */
 static rv_status advance(rv_loop *t, rv_error *err)
 {
@@ -248,7 +256,7 @@ static rv_status advance(rv_loop *t, rv_error *err)
         RV_TRY(rv_loop_evaluate(t, RV_SPLIT_VALIDATION, err));
     rv_outcome ignored;
     if (t->tally.step % t->config->train.checkpoint_every == 0 && !finished(t, &ignored))
-        RV_TRY(rv_checkpoint_write(&t->snapshot, err));
+        RV_TRY(save(t, err));
     return RV_OK;
 }
 
@@ -271,7 +279,7 @@ rv_status rv_loop_run(rv_loop *t, rv_outcome *outcome, rv_error *err)
     while (!finished(t, outcome)) {
         if (t->options->stop != NULL && *t->options->stop) {
             *outcome = RV_OUTCOME_INTERRUPTED;
-            return t->snapshot.previous == t->tally.step ? RV_OK : rv_checkpoint_write(&t->snapshot, err);
+            return t->snapshot.previous == t->tally.step ? RV_OK : save(t, err);
         }
         rv_error why = {0};
         rv_status status = advance(t, &why);
@@ -281,5 +289,5 @@ rv_status rv_loop_run(rv_loop *t, rv_outcome *outcome, rv_error *err)
     }
     report(t, true);
     /* evaluation_due covers the last step, so the metric is that of these weights */
-    return rv_checkpoint_write(&t->snapshot, err);
+    return save(t, err);
 }

@@ -105,7 +105,8 @@ static rv_status prepare(rv_loop *t, const rv_folder *folder, rv_error *err)
     }
     RV_TRY(rv_folder_trim_log(folder, t->tally.step, err));
     snprintf(path, sizeof path, "%s/log.jsonl", folder->path);
-    return rv_log_open(&t->log, path, err);
+    RV_TRY(rv_log_open(&t->log, path, err));
+    return rv_folder_sync(folder->path, err); /* the log's own name must last */
 }
 
 static void release(rv_loop *t)
