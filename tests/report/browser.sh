@@ -46,9 +46,12 @@ check() { # PAGE DIR FIGURES
 python3 "$source/fixture.py" bench "$work/bench"
 python3 "$source/fixture.py" runs "$work/runs"
 FIXTURE_MARKUP=1 python3 "$source/fixture.py" bench "$work/hostile"
+python3 "$source/fixture.py" partial "$work/partial"
 # 2 of the ranking; 3 of the problem whose metric is its loss; 4 of each of the others
 check bench "$work/bench" 13
 check hostile "$work/hostile" 13
+# no curves and no sensitivity of the problem that was not run
+check partial "$work/partial" 9
 # 2 and 3
 check runs "$work/runs" 5
 exit $failed

@@ -2,6 +2,7 @@
 """Writes folders of made-up runs: fixtures for the report, never results.
 
     fixture.py bench DIR    a benchmark: 3 problems x 5 optimizers x 3 learning rates x 3 seeds
+    fixture.py partial DIR  the same, stopped early: one problem not run, one where all miss, a failed setting
     fixture.py runs DIR     plain runs of two workloads, one of them still going, one diverged
 
 Curves are power laws with noise, drawn from a fixed seed.  The scores are computed here a
@@ -161,6 +162,29 @@ def bench(root):
         json.dump(record, file, indent=1)
 
 
+def partial(root):
+    bench(root)
+    path = os.path.join(root, "bench.json")
+    with open(path) as file:
+        record = json.load(file)
+    record["complete"] = False
+    for trial in record["trials"]:
+        state = "pending" if trial["problem"] == 1 else "failed" if (trial["problem"], trial["optimizer"]) == (0, 0) else "done"
+        if state != "done":
+            for key in set(trial) - {"run", "problem", "optimizer", "point", "seed"}:
+                del trial[key]
+            trial.update(state=state, **(dict(error="disk full") if state == "failed" else {}))
+    for cell in record["scores"]["cells"]:
+        time = {1: "nan", 2: "inf"}.get(cell["problem"])
+        for point in cell["points"]:
+            if time:
+                point.update(n=0 if time == "nan" else 3, reached=0, examples=time, seconds=time, steps=time)
+        if time == "nan":
+            cell["best"] = -1
+    with open(path, "w") as file:
+        json.dump(record, file)
+
+
 def runs(root):
     for problem, optimizers in ((PROBLEMS[0], ["adamw", "muon"]), (PROBLEMS[2], ["sgd", "shampoo"])):
         for label in optimizers:
@@ -177,7 +201,8 @@ def runs(root):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("bench", "runs"):
+    kinds = dict(bench=bench, partial=partial, runs=runs)
+    if len(sys.argv) != 3 or sys.argv[1] not in kinds:
         sys.exit(__doc__)
     os.makedirs(sys.argv[2], exist_ok=True)
-    (bench if sys.argv[1] == "bench" else runs)(sys.argv[2])
+    kinds[sys.argv[1]](sys.argv[2])

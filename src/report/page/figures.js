@@ -220,14 +220,14 @@ function seedsFigure(problems, optimizers) {
     "a cross a miss. Where the dots of two optimizers mix, their order is not established.", () => {
     const rows = [["problem", "optimizer", "seed", `${state.unit} to target`, "ratio to the fastest median"]], traces = [];
     const best = problems.map((p) => Math.min(...p.series.map((_, i) => bestTime(p, i, state.unit)).filter(Number.isFinite)));
-    const ratios = problems.flatMap((p, k) => p.series.flatMap((s) => s.times.map((t) => t[state.unit] / best[k]))).filter(Number.isFinite);
+    const ratios = problems.flatMap((p, k) => p.series.flatMap((s) => s.times.map((t) => t[state.unit] / best[k]))).filter((r) => r > 0 && r < Infinity);
     const edge = 1.15 * Math.max(1.5, ...ratios), shown = optimizers.map((o, i) => i).filter((i) => !state.hidden.has(optimizers[i].label));
     for (const index of shown) {
       const label = optimizers[index].label, lane = 0.62 * ((shown.indexOf(index) + 0.5) / shown.length - 0.5);
       const dots = { x: [], y: [], text: [], symbol: [] }, bars = { x: [], y: [] };
       problems.forEach((problem, k) => {
         for (const time of problem.series[index].times) {
-          const value = time[state.unit], hit = Number.isFinite(value), ratio = value / best[k];
+          const value = time[state.unit], hit = Number.isFinite(value) && Number.isFinite(best[k]), ratio = value / best[k];
           rows.push([problem.label, label, time.seed, value, ratio]);
           dots.x.push(hit ? ratio : edge);
           dots.y.push(k + lane);

@@ -69,8 +69,7 @@ function head(data) {
 
 /* Of plain runs only what the processor can do is known. */
 function machine(bench, meta) {
-  if (bench && bench.machine) return bench.machine;
-  return Array.isArray(meta.cpu) ? `${meta.cpu.join(" ")}${meta.threads ? `, ${plural(meta.threads, "thread")}` : ""}` : "";
+  return (bench && bench.machine) || [].concat(meta.cpu || []).join(" ");
 }
 
 function leadText(bench) {
@@ -124,9 +123,10 @@ function reading(problems, optimizers) {
     const [a, b] = [first, second].map((o) => real(o.score[unit])), places = a.toFixed(2) === b.toFixed(2) ? 3 : 2;
     lines.push(`${first.label} ranks first with a score of ${a.toFixed(places)}, before ${second.label} with ${b.toFixed(places)}.`);
   }
-  for (const o of order) {
-    const missed = problems.filter((p) => ratioToBest(p, o.index) === Infinity).map((p) => p.label);
-    if (missed.length) lines.push(`${o.label} misses the target on ${sentence(missed)}.`);
+  for (const p of problems) {
+    const missing = order.filter((o) => bestTime(p, o.index, unit) === Infinity).map((o) => o.label);
+    if (missing.length === order.length) lines.push(`No optimizer reaches the target on ${p.label}.`);
+    else if (missing.length) lines.push(`${sentence(missing)} ${missing.length > 1 ? "miss" : "misses"} the target on ${p.label}.`);
   }
   return lines;
 }
@@ -194,7 +194,8 @@ function problemBlock(problem) {
     charts.push(curveFigure(problem, "train", "loss", `${problem.label}: training loss`, "Loss of the mini-batches; the smoothed line is a running mean over 9 logged points."));
   if (problem.metric !== "loss" && hasCurve(problem, "validation", "loss"))
     charts.push(curveFigure(problem, "validation", "loss", `${problem.label}: validation loss`, band(problem)));
-  if (problem.series[0].cell) charts.push(sensitivityFigure(problem));
+  const rates = problem.series.flatMap((s) => (s.cell ? s.cell.points : [])).filter((p) => typeof p.settings.lr === "number" && p.n > 0);
+  if (rates.length) charts.push(sensitivityFigure(problem));
   return el("div", { class: "problem" }, el("h3", { class: "title" }, problem.label),
     el("p", { class: "soft" }, [problem.title && `${problem.title}.`, goal(problem), said(problem)].filter(Boolean).join(" ")),
     legend(problem.series, (s) => s.runs.length),
