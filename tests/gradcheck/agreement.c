@@ -12,7 +12,7 @@
 
 #include "problem.h"
 
-enum { ROUNDS = 3 };
+enum { ROUNDS = 6 };
 
 typedef struct check_pair {
     const check_case *c;

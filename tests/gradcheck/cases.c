@@ -127,6 +127,7 @@ static rv_value block(problem *p)
     X(PLAIN, conv2d_depthwise, CONV(S0, S0, 3, 3, 1, 1, (int)S0, .padding = 1))                             \
     X(PLAIN, conv2d_even, CONV(S0, S1, 2, 4, 1, 2, 1, .stride = 3, .padding = 1))                           \
     X(PLAIN, conv2d_all, CONV(2 * S0, 2 * S1, 3, 2, 1, 1, 2, .stride = 2, .padding = 2, .dilation = 2))     \
+    X(PLAIN, conv2d_wide_dilation, CONV(33, 3, 3, 2, 5, 3, 1, .dilation = 2))                               \
     X(PLAIN, conv2d_no_bias,                                                                                \
       rv_conv2d(G, IMAGE(2), P(k, S1, S0, 2, 2), RV_NONE, (rv_conv_options){.padding = 1}))                 \
     X(PLAIN, max_pool, rv_max_pool(G, IMAGE(2), 2, 2, 0))                                                   \
