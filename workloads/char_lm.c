@@ -60,7 +60,8 @@ const rv_workload rv_workload_char_lm = {
     .description =
         "nanoGPT's CPU configuration: 4 layers, 4 heads, width 128, context 64, batch 12, no dropout, 2000\n"
         "iterations; the first 90 % of the text train, the rest validates over non-overlapping windows.\n"
-        "Its larger configuration: --set layers=6 heads=6 width=384 block=256 dropout=0.2 batch=64 steps=5000.\n"
+        "Its larger configuration: layers=6 heads=6 width=384 block=256 dropout=0.2 batch=64 steps=5000, each\n"
+        "with --set.\n"
         "Source: karpathy/nanoGPT, config/train_shakespeare_char.py and README.  Without the data folder a\n"
         "procedural text of the same size takes its place.",
     .params = &table,
@@ -68,6 +69,6 @@ const rv_workload rv_workload_char_lm = {
     .metric = "loss",
     .recipe = "{\"optimizer\": \"adamw\", \"optimizer_params\": {\"lr\": 0.001, \"beta1\": 0.9, \"beta2\": 0.99, \"weight_decay\": 0.1},"
               " \"optimizer_rules\": [{\"rank\": 1, \"method\": \"adamw\", \"params\": {\"weight_decay\": 0}}, {\"method\": \"adamw\"}],"
-              " \"schedule\": \"warmup_cosine\", \"schedule_params\": {\"warmup\": 100, \"minimum\": 0.1},"
+              " \"schedule\": \"warmup_cosine\", \"schedule_params\": {\"warmup_steps\": 100, \"ramp\": \"nanogpt\", \"end\": 0.1},"
               " \"train\": {\"steps\": 2000, \"clip\": 1, \"eval_every\": 250, \"target\": 1.88, \"stop_at_target\": false}}",
 };

@@ -71,6 +71,6 @@ const rv_workload rv_workload_modular_division = {
     .metric = "accuracy",
     .maximize = true,
     .recipe = "{\"optimizer\": \"adamw\", \"optimizer_params\": {\"lr\": 0.001, \"beta2\": 0.98, \"weight_decay\": 1},"
-              " \"schedule\": \"warmup\", \"schedule_params\": {\"warmup\": 10},"
+              " \"schedule\": \"warmup\", \"schedule_params\": {\"warmup_steps\": 10},"
               " \"train\": {\"steps\": 10000, \"target\": 0.99}}",
 };
