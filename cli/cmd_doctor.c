@@ -150,8 +150,9 @@ static json_t *examine(const cli_line *cli)
     if (!cli_has(cli, "no-limits")) {
         rv_limits_measure(&limits);
         json_object_set_new(doctor, "limits",
-                            json_pack("{s:o,s:o,s:o}", "f32_gflops", rv_json_from_real(limits.f32_gflops),
-                                      "bf16_gflops", rv_json_from_real(limits.bf16_gflops), "copy_gbs",
+                            json_pack("{s:o,s:o,s:s,s:o,s:o}", "f32_gflops", rv_json_from_real(limits.f32_gflops),
+                                      "bf16_gflops", rv_json_from_real(limits.bf16_gflops), "bf16_by", limits.bf16_by,
+                                      "copy_l2_gbs", rv_json_from_real(limits.copy_l2_gbs), "copy_gbs",
                                       rv_json_from_real(limits.copy_gbs)));
     }
     json_object_set_new(doctor, "warnings", warnings(doctor));
@@ -181,7 +182,9 @@ static const char *unit(const char *key)
 {
     return strcmp(key, "f32_gflops") == 0    ? "float32, GFLOP/s of one core"
            : strcmp(key, "bf16_gflops") == 0 ? "bf16, GFLOP/s of one core"
-           : strcmp(key, "copy_gbs") == 0    ? "copy, GB/s read and written"
+           : strcmp(key, "bf16_by") == 0     ? "bf16 by"
+           : strcmp(key, "copy_l2_gbs") == 0 ? "copy in the cache, GB/s"
+           : strcmp(key, "copy_gbs") == 0    ? "copy in memory, GB/s"
                                              : key;
 }
 
