@@ -2,6 +2,8 @@
 #ifndef RV_CORE_FILE_H
 #define RV_CORE_FILE_H
 
+#include <signal.h>
+
 #include "ravine/core.h"
 
 /* A whole file in memory, with a cursor that never passes the end. */
@@ -25,6 +27,11 @@ rv_status rv_reader_le64(rv_reader *reader, uint64_t *value, rv_error *err);
 /* a * b without wrap: false when it does not fit. */
 bool rv_size_mul(size_t a, size_t b, size_t *product);
 bool rv_size_add(size_t a, size_t b, size_t *sum);
+
+/* Beyond RLIMIT_FSIZE the system kills a writer by SIGXFSZ.  Between these two calls, in
+ * this thread and in those it starts, the limit is an error (EFBIG) instead; they nest. */
+void rv_size_limit_hold(sigset_t *before);
+void rv_size_limit_release(const sigset_t *before);
 
 /* Writes path through a temporary file in its folder, fsync, rename and fsync of the
  * folder; on any failure the temporary is removed and path is as before. */

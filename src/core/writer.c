@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +12,34 @@
 
 #include "core/file.h"
 
-/* write(2) until all is written.  Beyond RLIMIT_FSIZE the system sends SIGXFSZ to this
- * thread; it is held back and consumed here, so that a limit is an error and no death. */
+static sigset_t size_limit(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGXFSZ);
+    return set;
+}
+
+void rv_size_limit_hold(sigset_t *before)
+{
+    sigset_t limit = size_limit();
+    pthread_sigmask(SIG_BLOCK, &limit, before);
+}
+
+void rv_size_limit_release(const sigset_t *before)
+{
+    sigset_t limit = size_limit();
+    if (!sigismember(before, SIGXFSZ)) /* one that came meanwhile is consumed, not delivered */
+        (void)sigtimedwait(&limit, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+/* write(2) until all is written. */
 static bool write_all(int fd, const char *bytes, size_t n)
 {
-    sigset_t limit, before;
-    sigemptyset(&limit);
-    sigaddset(&limit, SIGXFSZ);
-    pthread_sigmask(SIG_BLOCK, &limit, &before);
+    sigset_t before;
     int code = 0;
+    rv_size_limit_hold(&before);
     while (n > 0 && code == 0) {
         ssize_t done = write(fd, bytes, n);
         if (done > 0) {
@@ -31,9 +49,7 @@ static bool write_all(int fd, const char *bytes, size_t n)
             code = done == 0 ? ENOSPC : errno;
         }
     }
-    if (code == EFBIG && !sigismember(&before, SIGXFSZ))
-        (void)sigtimedwait(&limit, NULL, &(struct timespec){0});
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    rv_size_limit_release(&before);
     errno = code;
     return code == 0;
 }

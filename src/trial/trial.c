@@ -186,12 +186,10 @@ static rv_status run_config(const rv_config *config, const rv_trial_options *opt
         return RV_OK;
     *result = (rv_trial_result){0};
     RV_TRY(rv_folder_open(&folder, config, err));
-    unsigned modes = modes_set();
     rv_status status = RV_OK;
     /* Another process may have finished it while this one waited for nothing. */
     if (rv_trial_read(folder.path, result, NULL) != RV_OK || result->outcome == RV_OUTCOME_INTERRUPTED)
         status = run_in(&folder, config, options, result, err);
-    modes_restore(modes);
     rv_folder_close(&folder);
     return status;
 }
@@ -203,8 +201,13 @@ rv_status rv_trial_run(const char *resolved, const rv_trial_options *options, rv
     if (options->dir == NULL)
         return rv_fail(err, RV_E_ARGUMENT, "a trial needs a folder for its run");
     rv_status status = rv_config_resolve(&config, resolved, false, NULL, 0, err);
+    sigset_t signals;
+    unsigned modes = modes_set();
+    rv_size_limit_hold(&signals); /* the index is written by SQLite, which does not */
     if (status == RV_OK)
         status = run_config(&config, options, result, err);
+    rv_size_limit_release(&signals);
+    modes_restore(modes);
     rv_config_release(&config);
     return status;
 }
