@@ -32,7 +32,7 @@ static bool entered(const rv_attention_options *o)
 /* Elements kept of one head. */
 static int64_t kept_elements(const rv_attention_options *o, extents x)
 {
-    return x.time * x.time * (o->soft_cap > 0 ? 2 : 1);
+    return x.time * rv_attention_ld(x.time) * (o->soft_cap > 0 ? 2 : 1);
 }
 
 static size_t saved(const rv_node *node)
@@ -147,7 +147,8 @@ static rv_attention_head head_at(const rv_call *call, extents x, int64_t b, int6
                               .v = qkv + 2 * x.width,
                               .ld_v = 3 * x.width,
                               .p = kept,
-                              .bent = o->soft_cap > 0 ? kept + x.time * x.time : NULL,
+                              .bent = o->soft_cap > 0 ? kept + x.time * rv_attention_ld(x.time) : NULL,
+                              .ld_p = rv_attention_ld(x.time),
                               .mask = draw_mask(call, x, n, w),
                               .work = w->work};
     if (entered(o)) {

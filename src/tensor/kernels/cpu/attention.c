@@ -28,67 +28,68 @@ RV_INLINE vi hidden(int64_t query, int64_t key)
 
 /* ---- forward ---- */
 
-/* Softmax down the keys of the lanes of one vector: s holds scores and receives weights. */
-RV_INLINE void softmax(float *s, int64_t ld, int64_t keys, size_t lanes, float scale, bool causal, int64_t query)
+/* Softmax down the keys of one vector of queries: s holds scores and receives weights. */
+static void softmax(float *s, int64_t ld, int64_t keys, float scale, bool causal, int64_t query)
 {
     const vf low = vf_set1(-__builtin_inff()), factor = vf_set1(scale);
     const int64_t open = causal && query + 1 < keys ? query + 1 : keys; /* keys that every lane sees */
     vf top = low, sum = vf_zero();
     for (int64_t j = 0; j < open; j++)
-        top = vf_max(vf_load_n(s + j * ld, lanes), top);
+        top = vf_max(vf_load(s + j * ld), top);
     for (int64_t j = open; j < keys; j++)
-        top = vf_max(vf_select(hidden(query, j), low, vf_load_n(s + j * ld, lanes)), top);
+        top = vf_max(vf_select(hidden(query, j), low, vf_load(s + j * ld)), top);
     for (int64_t j = 0; j < keys; j++) {
-        vf e = vf_exp((vf_load_n(s + j * ld, lanes) - top) * factor);
+        vf e = vf_exp((vf_load(s + j * ld) - top) * factor);
         if (j >= open)
             e = vf_select(hidden(query, j), vf_zero(), e);
         sum += e;
-        vf_store_n(s + j * ld, e, lanes);
+        vf_store(s + j * ld, e);
     }
     sum = vf_set1(1) / sum;
     for (int64_t j = 0; j < keys; j++)
-        vf_store_n(s + j * ld, vf_load_n(s + j * ld, lanes) * sum, lanes);
+        vf_store(s + j * ld, vf_load(s + j * ld) * sum);
 }
 
-/* Scores of a strip to weights, in place. */
-static void weigh(const rv_attention_head *head, strip s, float *p)
+/* Scores become their tanh, kept in bent: the softmax's factor is then the cap. */
+static void bend(const rv_attention_head *head, int64_t keys, float *p, float *bent)
 {
-    const int64_t ld = head->time;
-    for (int64_t i = 0; i < s.count; i += RV_LANES) {
-        const size_t lanes = s.count - i < RV_LANES ? (size_t)(s.count - i) : RV_LANES;
-        float scale = head->scale;
-        if (head->bent) {
-            float *bent = head->bent + s.first + i;
-            for (int64_t j = 0; j < s.keys; j++) {
-                vf b = vf_tanh(vf_load_n(p + j * ld + i, lanes) * vf_set1(head->scale / head->cap));
-                vf_store_n(bent + j * ld, b, lanes);
-                vf_store_n(p + j * ld + i, b, lanes);
-            }
-            scale = head->cap;
-        }
-        if (lanes == RV_LANES)
-            softmax(p + i, ld, s.keys, RV_LANES, scale, head->causal, s.first + i);
-        else
-            softmax(p + i, ld, s.keys, lanes, scale, head->causal, s.first + i);
+    const vf factor = vf_set1(head->scale / head->cap);
+    for (int64_t j = 0; j < keys; j++) {
+        vf b = vf_tanh(vf_load(p + j * head->ld_p) * factor);
+        vf_store(bent + j * head->ld_p, b);
+        vf_store(p + j * head->ld_p, b);
     }
 }
 
-/* to [key, count] = weights of a strip under the mask of dropout; returns what the
- * products with v take: this, or the weights themselves without a mask. */
+/* Scores of a strip to weights, in place. */
+static void weigh(const rv_attention_head *head, strip s)
+{
+    for (int64_t i = s.first; i < s.first + s.count; i += RV_LANES) {
+        if (head->bent)
+            bend(head, s.keys, head->p + i, head->bent + i);
+        softmax(head->p + i, head->ld_p, s.keys, head->bent ? head->cap : head->scale, head->causal, i);
+    }
+}
+
+/* Columns of whole vectors that hold the strip's queries. */
+static int64_t whole(strip s)
+{
+    return (s.count + RV_LANES - 1) / RV_LANES * RV_LANES;
+}
+
+/* What the products with v take: the weights of a strip, or without harm to them their
+ * product with the mask of dropout, [key, STRIP] in to. */
 static const float *drop(const rv_attention_head *head, strip s, float *to, int64_t *ld)
 {
     const float *p = head->p + s.first;
-    *ld = head->time;
+    *ld = head->ld_p;
     if (!head->mask)
         return p;
     *ld = STRIP;
     GEMM.transpose(s.count, s.keys, head->mask + s.first * head->time, head->time, to, STRIP);
     for (int64_t j = 0; j < s.keys; j++)
-        for (int64_t i = 0; i < s.count; i += RV_LANES) {
-            const size_t lanes = s.count - i < RV_LANES ? (size_t)(s.count - i) : RV_LANES;
-            float *at = to + j * STRIP + i;
-            vf_store_n(at, vf_load_n(at, lanes) * vf_load_n(p + j * head->time + i, lanes), lanes);
-        }
+        for (int64_t i = 0; i < whole(s); i += RV_LANES)
+            vf_store(to + j * STRIP + i, vf_load(to + j * STRIP + i) * vf_load(p + j * head->ld_p + i));
     return to;
 }
 
@@ -97,11 +98,11 @@ static void forward(const rv_attention_head *head, float *y, int64_t ld_y)
     float *turned = head->work, *dropped = turned + head->size * STRIP;
     for (int64_t first = 0; first < head->time; first += STRIP) {
         const strip s = strip_at(head, first);
-        float *p = head->p + first;
         int64_t ld;
         GEMM.transpose(s.count, head->size, head->q + first * head->ld_qk, head->ld_qk, turned, STRIP);
-        GEMM.product(s.keys, s.count, head->size, head->k, head->ld_qk, 1, turned, STRIP, false, p, head->time);
-        weigh(head, s, p);
+        GEMM.product(s.keys, whole(s), head->size, head->k, head->ld_qk, 1, turned, STRIP, false, head->p + first,
+                     head->ld_p);
+        weigh(head, s);
         const float *w = drop(head, s, dropped, &ld);
         GEMM.product(s.count, head->size, s.keys, w, 1, ld, head->v, head->ld_v, false, y + first * ld_y, ld_y);
     }
@@ -110,25 +111,25 @@ static void forward(const rv_attention_head *head, float *y, int64_t ld_y)
 /* ---- backward ---- */
 
 /* gp [key, STRIP] holds the gradient of the weights under the mask and receives that of
- * the scores; dropped: as `drop` returned it. */
-RV_INLINE void softmax_gradient(const rv_attention_head *head, strip s, int64_t i, size_t lanes,
-                                const float *dropped, int64_t ld_dropped, float *gp)
+ * the scores, at the vector i of the strip; dropped: as `drop` returned it, p times the mask. */
+static void softmax_gradient(const rv_attention_head *head, strip s, int64_t i, const float *dropped,
+                             int64_t ld_dropped, float *gp)
 {
-    const int64_t ld = head->time;
     const float *p = head->p + s.first + i, *bent = head->bent ? head->bent + s.first + i : NULL;
+    const vf scale = vf_set1(head->scale);
     vf mean = vf_zero();
-    /* p mask gp: dropped is p mask, so neither is divided by the other. */
+    dropped += i;
+    gp += i;
     for (int64_t j = 0; j < s.keys; j++)
-        mean += vf_load_n(dropped + j * ld_dropped + i, lanes) * vf_load_n(gp + j * STRIP + i, lanes);
+        mean += vf_load(dropped + j * ld_dropped) * vf_load(gp + j * STRIP);
     for (int64_t j = 0; j < s.keys; j++) {
-        vf weight = vf_load_n(p + j * ld, lanes), g = vf_load_n(gp + j * STRIP + i, lanes);
-        g = vf_load_n(dropped + j * ld_dropped + i, lanes) * g - weight * mean;
-        g *= vf_set1(head->scale);
+        vf g = vf_load(dropped + j * ld_dropped) * vf_load(gp + j * STRIP) - vf_load(p + j * head->ld_p) * mean;
+        g *= scale;
         if (bent) {
-            vf b = vf_load_n(bent + j * ld, lanes);
+            vf b = vf_load(bent + j * head->ld_p);
             g *= vf_set1(1) - b * b;
         }
-        vf_store_n(gp + j * STRIP + i, g, lanes);
+        vf_store(gp + j * STRIP, g);
     }
 }
 
@@ -143,13 +144,10 @@ static void backward(const rv_attention_head *head, const rv_attention_gradient 
         int64_t ld;
         const float *w = drop(head, s, dropped, &ld);
         GEMM.transpose(s.count, size, gy, g->ld_gy, turned, STRIP);
-        GEMM.product(s.keys, s.count, size, head->v, head->ld_v, 1, turned, STRIP, false, gp, STRIP);
+        GEMM.product(s.keys, whole(s), size, head->v, head->ld_v, 1, turned, STRIP, false, gp, STRIP);
         GEMM.product(s.keys, size, s.count, w, ld, 1, gy, g->ld_gy, later || g->add_v, g->gv, g->ld_gv);
         for (int64_t i = 0; i < s.count; i += RV_LANES)
-            if (s.count - i >= RV_LANES)
-                softmax_gradient(head, s, i, RV_LANES, w, ld, gp);
-            else
-                softmax_gradient(head, s, i, (size_t)(s.count - i), w, ld, gp);
+            softmax_gradient(head, s, i, w, ld, gp);
         GEMM.product(s.count, size, s.keys, gp, 1, STRIP, head->k, head->ld_qk, g->add_qk,
                      g->gq + s.first * g->ld_gqk, g->ld_gqk);
         GEMM.product(s.keys, size, s.count, gp, STRIP, 1, head->q + s.first * head->ld_qk, head->ld_qk,

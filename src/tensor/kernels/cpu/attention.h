@@ -20,9 +20,17 @@ typedef struct rv_attention_head {
     int64_t ld_v;
     float *p;          /* [key, query]: weights before dropout; forward writes, backward reads */
     float *bent;       /* [key, query]: tanh(scores / cap), likewise; NULL without cap */
+    int64_t ld_p;      /* rv_attention_ld(time), of both; what lies beyond time means nothing */
     const float *mask; /* [query, key]: what dropout multiplies the weights with; NULL: nothing */
     float *work;       /* of rv_attention_work floats */
 } rv_attention_head;
+
+/* Rows of weights are whole vectors: lanes beyond the last query compute and store what
+ * nobody reads. */
+static inline int64_t rv_attention_ld(int64_t time)
+{
+    return (time + 15) / 16 * 16;
+}
 
 /* Floats of head.work. */
 static inline int64_t rv_attention_work(int64_t time, int64_t size)

@@ -1,23 +1,32 @@
-/* Bias and activation of linear layers.  Column sums run down the rows in order. */
+/* Bias and activation of linear layers, along the rows in memory; column sums take
+ * TOGETHER rows at a time, from the first down. */
 #include "tensor/kernels/cpu/linear.h"
 
 #include "tensor/kernels/cpu/activation_inline.h"
 
-enum { STRIP = 4 }; /* vectors of columns that go down the rows together */
+enum { TOGETHER = 4 };
+
+/* One vector of n lanes at j of a row. */
+RV_INLINE void finish_at(rv_activation act, float *y, const float *bias, float *slope, size_t n)
+{
+    vf s = vf_zero(), z = vf_load_n(y, n);
+    if (bias)
+        z += vf_load_n(bias, n);
+    vf_store_n(y, vf_activate(act, z, &s), n);
+    if (slope && rv_activation_saves(act))
+        vf_store_n(slope, s, n);
+}
 
 RV_INLINE void finish_of(rv_activation act, int64_t rows, int64_t width, float *y, const float *bias, float *slope)
 {
-    const bool store = slope && rv_activation_saves(act);
-    for (int64_t r = 0; r < rows; r++, y += width)
-        for (int64_t j = 0; j < width; j += RV_LANES) {
-            size_t n = width - j < RV_LANES ? (size_t)(width - j) : RV_LANES;
-            vf s = vf_zero(), z = vf_load_n(y + j, n);
-            if (bias)
-                z += vf_load_n(bias + j, n);
-            vf_store_n(y + j, vf_activate(act, z, &s), n);
-            if (store)
-                vf_store_n(slope + r * width + j, s, n);
-        }
+    const int64_t whole = width - width % RV_LANES;
+    for (int64_t r = 0; r < rows; r++, y += width, slope = slope ? slope + width : NULL) {
+        for (int64_t j = 0; j < whole; j += RV_LANES)
+            finish_at(act, y + j, bias ? bias + j : NULL, slope ? slope + j : NULL, RV_LANES);
+        if (whole < width)
+            finish_at(act, y + whole, bias ? bias + whole : NULL, slope ? slope + whole : NULL,
+                      (size_t)(width - whole));
+    }
 }
 
 static void finish(rv_activation act, int64_t rows, int64_t width, float *y, const float *bias, float *slope)
@@ -27,49 +36,52 @@ static void finish(rv_activation act, int64_t rows, int64_t width, float *y, con
     RV_ACTIVATION_SWITCH(act, finish_of((rv_activation)ACT, rows, width, y, bias, slope))
 }
 
-/* One strip of vectors * RV_LANES columns, of which the last vector has lanes lanes. */
-RV_INLINE void start_strip(rv_activation act, int64_t rows, int64_t width, int vectors, size_t lanes, const float *y,
-                           const float *gy, float *gz, bool add, float *gbias)
+/* One vector of n lanes of `rows` rows: gz stored, its sum added to gbias. */
+RV_INLINE void start_at(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, float *gz,
+                        float *gbias, size_t n)
 {
-    vf sum[STRIP] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
-    for (int64_t r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++) {
-            int64_t at = r * width + v * RV_LANES;
-            size_t n = v == vectors - 1 ? lanes : RV_LANES;
-            vf g = vf_load_n(gy + at, n);
-            if (act != RV_ACT_NONE) {
-                vf stored = vf_load_n(y + at, n);
-                g *= vf_activation_slope(act, stored, stored);
-                vf_store_n(gz + at, g, n);
-            }
-            sum[v] += g;
+    vf sum = vf_zero();
+    for (int r = 0; r < rows; r++) {
+        vf g = vf_load_n(gy + r * width, n);
+        if (act != RV_ACT_NONE) {
+            vf s = vf_load_n(stored + r * width, n);
+            g *= vf_activation_slope(act, s, s);
+            vf_store_n(gz + r * width, g, n);
         }
-    for (int v = 0; gbias && v < vectors; v++) {
-        float *b = gbias + v * RV_LANES;
-        size_t n = v == vectors - 1 ? lanes : RV_LANES;
-        vf_store_n(b, add ? vf_load_n(b, n) + sum[v] : sum[v], n);
+        sum += g;
     }
+    if (gbias)
+        vf_store_n(gbias, vf_load_n(gbias, n) + sum, n);
 }
 
-RV_INLINE void start_of(rv_activation act, int64_t rows, int64_t width, const float *y, const float *gy, float *gz,
-                        bool add, float *gbias)
+RV_INLINE void start_rows(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, float *gz,
+                          float *gbias)
 {
-    for (int64_t j = 0; j < width;) {
-        int64_t left = width - j, step = left >= STRIP * RV_LANES ? STRIP * RV_LANES : left < RV_LANES ? left : RV_LANES;
-        float *z = gz ? gz + j : NULL, *b = gbias ? gbias + j : NULL;
-        if (step == STRIP * RV_LANES)
-            start_strip(act, rows, width, STRIP, RV_LANES, y + j, gy + j, z, add, b);
-        else
-            start_strip(act, rows, width, 1, (size_t)step, y + j, gy + j, z, add, b);
-        j += step;
-    }
+    const int64_t whole = width - width % RV_LANES;
+    for (int64_t j = 0; j < whole; j += RV_LANES)
+        start_at(act, rows, width, stored + j, gy + j, gz ? gz + j : NULL, gbias ? gbias + j : NULL, RV_LANES);
+    if (whole < width)
+        start_at(act, rows, width, stored + whole, gy + whole, gz ? gz + whole : NULL, gbias ? gbias + whole : NULL,
+                 (size_t)(width - whole));
+}
+
+RV_INLINE void start_of(rv_activation act, int64_t rows, int64_t width, const float *stored, const float *gy,
+                        float *gz, float *gbias)
+{
+    int64_t r = 0;
+    for (; r + TOGETHER <= rows; r += TOGETHER)
+        start_rows(act, TOGETHER, width, stored + r * width, gy + r * width, gz ? gz + r * width : NULL, gbias);
+    for (; r < rows; r++)
+        start_rows(act, 1, width, stored + r * width, gy + r * width, gz ? gz + r * width : NULL, gbias);
 }
 
 static void start(rv_activation act, int64_t rows, int64_t width, const float *y, const float *slope,
                   const float *gy, float *gz, bool add, float *gbias)
 {
     const float *stored = rv_activation_saves(act) ? slope : y;
-    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, stored, gy, gz, add, gbias))
+    for (int64_t j = 0; gbias && !add && j < width; j++)
+        gbias[j] = 0;
+    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, stored, gy, gz, gbias))
 }
 
 const struct rv_cpu_linear RV_CPU_TABLE(linear) = {.finish = finish, .start = start};
