@@ -173,6 +173,17 @@ static rv_status apply(draft *d, const json_t *layer, bool recipe, rv_error *err
 
 /* ---- overrides ---------------------------------------------------------------- */
 
+/* As a configuration file would say it: 0.1, true, "released". */
+static json_t *value_from_text(const char *text)
+{
+    double number = 0;
+    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+        return json_boolean(text[0] == 't');
+    if (rv_text_to_real(text, &number) && isfinite(number))
+        return json_real(number);
+    return json_string(text);
+}
+
 /* name may be "lr" or "adamw.lr": the latter belongs to the method of another rule. */
 static rv_status set_optimizer(draft *d, const char *name, const char *value, rv_error *err)
 {
@@ -197,7 +208,7 @@ static rv_status set_optimizer(draft *d, const char *name, const char *value, rv
         }
         name = dot + 1;
     }
-    return json_object_set_new(object, name, json_string(value)) == 0 ? RV_OK : no_memory(err);
+    return json_object_set_new(object, name, value_from_text(value)) == 0 ? RV_OK : no_memory(err);
 }
 
 /* The parameter is in none of the four tables: names the nearest of them all. */
