@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/text.h"
-#include "trial/config.h"
+#include "trial/draft.h"
 #include "trial/hash.h"
 
 RV_PARAM_TABLE(train_table, "train", rv_train_params, RV_TRAIN_PARAMS);
@@ -15,40 +14,30 @@ const rv_param_table *rv_train_table(void)
     return &train_table;
 }
 
-enum { NAMES_MAX = 256 };
-
 /* ---- names ------------------------------------------------------------------- */
-
-static rv_status unknown(const char *what, const char *name, const char *const *names, int count, rv_error *err)
-{
-    const char *nearest = rv_text_nearest(name, names, count);
-    return rv_fail(err, RV_E_UNKNOWN, "no %s is called \"%.80s\"%s%s%s", what, name,
-                   nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
-                   nearest != NULL ? "\"?" : "");
-}
 
 static rv_status find_workload(const char *name, const rv_workload **out, rv_error *err)
 {
-    const char *names[NAMES_MAX];
+    const char *names[RV_DRAFT_NAMES];
     int count = 0;
     *out = rv_workload_find(name);
     if (*out != NULL)
         return RV_OK;
-    for (; count < NAMES_MAX && rv_workload_at(count) != NULL; count++)
+    for (; count < RV_DRAFT_NAMES && rv_workload_at(count) != NULL; count++)
         names[count] = rv_workload_at(count)->name;
-    return unknown("workload", name, names, count, err);
+    return rv_draft_unknown("workload", name, names, count, err);
 }
 
 static rv_status find_schedule(const char *name, const rv_schedule_info **out, rv_error *err)
 {
-    const char *names[NAMES_MAX];
+    const char *names[RV_DRAFT_NAMES];
     int count = 0;
     *out = rv_schedule_find(name);
     if (*out != NULL)
         return RV_OK;
-    for (; count < NAMES_MAX && rv_schedule_at(count) != NULL; count++)
+    for (; count < RV_DRAFT_NAMES && rv_schedule_at(count) != NULL; count++)
         names[count] = rv_schedule_at(count)->name;
-    return unknown("schedule", name, names, count, err);
+    return rv_draft_unknown("schedule", name, names, count, err);
 }
 
 /* "adamw@1" is the method adamw. */
@@ -61,13 +50,13 @@ static const rv_method_info *method_of(const char *optimizer)
 
 static rv_status check_optimizer(const char *name, rv_error *err)
 {
-    const char *names[NAMES_MAX];
+    const char *names[RV_DRAFT_NAMES];
     int count = 0;
     if (method_of(name) != NULL && strlen(name) < RV_NAME_SIZE)
         return RV_OK;
-    for (; count < NAMES_MAX && rv_method_at(count) != NULL; count++)
+    for (; count < RV_DRAFT_NAMES && rv_method_at(count) != NULL; count++)
         names[count] = rv_method_at(count)->name;
-    return unknown("optimizer", name, names, count, err);
+    return rv_draft_unknown("optimizer", name, names, count, err);
 }
 
 /* ---- the layers -------------------------------------------------------------- */
@@ -87,7 +76,7 @@ static rv_status check_keys(const json_t *object, const char *source, rv_error *
         while (i < KEYS && strcmp(keys[i], key) != 0)
             i++;
         if (i == KEYS) {
-            rv_status status = unknown("key of a configuration", key, keys, KEYS, err);
+            rv_status status = rv_draft_unknown("key of a configuration", key, keys, KEYS, err);
             return rv_fail_prefix(err, status, "%s", source);
         }
         bool name = i == 0 || i == 2 || i == 5, list = i == 4;
@@ -113,20 +102,7 @@ static rv_status set_from(const rv_param_table *table, void *values, const json_
     return object == NULL ? RV_OK : rv_params_from_json(table, values, object, err);
 }
 
-/* What a resolution works on: the tables' values, and the optimizer's as JSON, because it
- * may address the methods of several rules. */
-typedef struct draft {
-    rv_config *config;
-    const rv_method_info *method;
-    json_t *optimizer_params;
-} draft;
-
-static rv_status no_memory(rv_error *err)
-{
-    return rv_fail(err, RV_E_MEMORY, "no memory for a configuration");
-}
-
-static rv_status choose(draft *d, const json_t *config, const json_t *recipe, rv_error *err)
+static rv_status choose(rv_draft *d, const json_t *config, const json_t *recipe, rv_error *err)
 {
     rv_config *c = d->config;
     const char *optimizer = chosen(config, recipe, "optimizer", "adamw");
@@ -138,16 +114,16 @@ static rv_status choose(draft *d, const json_t *config, const json_t *recipe, rv
     c->schedule_params = calloc(1, c->schedule->params->size + 1);
     d->optimizer_params = json_object();
     if (c->workload_params == NULL || c->schedule_params == NULL || d->optimizer_params == NULL)
-        return no_memory(err);
+        return rv_draft_no_memory(err);
     rv_params_init(c->workload->params, c->workload_params);
     rv_params_init(c->schedule->params, c->schedule_params);
-    rv_params_init(&train_table, &c->train);
+    rv_params_init(rv_train_table(), &c->train);
     return RV_OK;
 }
 
 /* One layer of JSON.  A recipe's parameters of an optimizer or a schedule are for its own
  * optimizer and schedule only. */
-static rv_status apply(draft *d, const json_t *layer, bool recipe, rv_error *err)
+static rv_status apply(rv_draft *d, const json_t *layer, bool recipe, rv_error *err)
 {
     rv_config *c = d->config;
     const char *optimizer = json_string_value(json_object_get(layer, "optimizer"));
@@ -155,7 +131,7 @@ static rv_status apply(draft *d, const json_t *layer, bool recipe, rv_error *err
     bool own_optimizer = !recipe || (optimizer != NULL && method_of(optimizer) == d->method);
     bool own_schedule = !recipe || (schedule != NULL && strcmp(schedule, c->schedule->name) == 0);
     RV_TRY(set_from(c->workload->params, c->workload_params, layer, "workload_params", err));
-    RV_TRY(set_from(&train_table, &c->train, layer, "train", err));
+    RV_TRY(set_from(rv_train_table(), &c->train, layer, "train", err));
     if (own_schedule)
         RV_TRY(set_from(c->schedule->params, c->schedule_params, layer, "schedule_params", err));
     const json_t *rules = json_object_get(layer, "optimizer_rules");
@@ -163,131 +139,25 @@ static rv_status apply(draft *d, const json_t *layer, bool recipe, rv_error *err
         free(c->optimizer_rules);
         c->optimizer_rules = rv_json_text(rules, 0);
         if (c->optimizer_rules == NULL)
-            return no_memory(err);
+            return rv_draft_no_memory(err);
     }
     json_t *params = json_object_get(layer, "optimizer_params");
     if (own_optimizer && params != NULL && json_object_update_recursive(d->optimizer_params, params) != 0)
-        return no_memory(err);
+        return rv_draft_no_memory(err);
     return RV_OK;
-}
-
-/* ---- overrides ---------------------------------------------------------------- */
-
-/* As a configuration file would say it: 0.1, true, "released". */
-static json_t *value_from_text(const char *text)
-{
-    double number = 0;
-    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
-        return json_boolean(text[0] == 't');
-    if (rv_text_to_real(text, &number) && isfinite(number))
-        return json_real(number);
-    return json_string(text);
-}
-
-/* name may be "lr" or "adamw.lr": the latter belongs to the method of another rule. */
-static rv_status set_optimizer(draft *d, const char *name, const char *value, rv_error *err)
-{
-    json_t *object = d->optimizer_params;
-    const char *dot = strchr(name, '.');
-    if (dot == NULL && rv_params_find(d->method->params, name) == NULL) {
-        char *scratch = calloc(1, d->method->params->size + 1);
-        if (scratch == NULL)
-            return no_memory(err);
-        rv_status status = rv_params_set(d->method->params, scratch, name, value, err);
-        free(scratch);
-        return status;
-    }
-    if (dot != NULL) {
-        char method[RV_NAME_SIZE];
-        snprintf(method, sizeof method, "%.*s", (int)(dot - name), name);
-        object = json_object_get(d->optimizer_params, method);
-        if (object == NULL) {
-            object = json_object();
-            if (json_object_set_new(d->optimizer_params, method, object) != 0)
-                return no_memory(err);
-        }
-        name = dot + 1;
-    }
-    return json_object_set_new(object, name, value_from_text(value)) == 0 ? RV_OK : no_memory(err);
-}
-
-/* The parameter is in none of the four tables: names the nearest of them all. */
-static rv_status unknown_anywhere(const draft *d, const char *name, rv_error *err)
-{
-    const rv_param_table *tables[] = {d->method->params, d->config->schedule->params, &train_table,
-                                      d->config->workload->params};
-    const char *names[NAMES_MAX];
-    int count = 0;
-    for (int t = 0; t < 4; t++)
-        for (size_t i = 0; i < tables[t]->count && count < NAMES_MAX; i++)
-            names[count++] = tables[t]->rows[i].name;
-    rv_status status = unknown("parameter", name, names, count, err);
-    return rv_fail_prefix(err, status, "%s, %s schedule, train and %s", d->method->name, d->config->schedule->name,
-                          d->config->workload->name);
-}
-
-static rv_status set_named(draft *d, const char *name, const char *value, rv_error *err)
-{
-    rv_config *c = d->config;
-    const struct {
-        const char *prefix;
-        const rv_param_table *table;
-        void *values; /* NULL: the optimizer's */
-    } rooms[] = {
-        {"optimizer.", d->method->params, NULL},
-        {"schedule.", c->schedule->params, c->schedule_params},
-        {"train.", &train_table, &c->train},
-        {"workload.", c->workload->params, c->workload_params},
-    };
-    bool dotted = strchr(name, '.') != NULL;
-    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
-        size_t n = strlen(rooms[i].prefix);
-        bool named = strncmp(name, rooms[i].prefix, n) == 0;
-        if (!named && (dotted || rv_params_find(rooms[i].table, name) == NULL))
-            continue;
-        const char *field = named ? name + n : name;
-        if (rooms[i].values == NULL)
-            return set_optimizer(d, field, value, err);
-        return rv_params_set(rooms[i].table, rooms[i].values, field, value, err);
-    }
-    return dotted ? set_optimizer(d, name, value, err) : unknown_anywhere(d, name, err);
-}
-
-static rv_status set_assignment(draft *d, const char *text, rv_error *err)
-{
-    char name[2 * RV_NAME_SIZE];
-    const char *equals = strchr(text, '=');
-    if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof name)
-        return rv_fail(err, RV_E_ARGUMENT, "expected name=value, found \"%.80s\"", text);
-    snprintf(name, sizeof name, "%.*s", (int)(equals - text), text);
-    return set_named(d, name, equals + 1, err);
-}
-
-/* RAVINE_SET="lr=1e-3,train.steps=200" */
-static rv_status set_environment(draft *d, rv_error *err)
-{
-    const char *text = getenv("RAVINE_SET");
-    char *copy = strdup(text == NULL ? "" : text), *rest = NULL;
-    if (copy == NULL)
-        return no_memory(err);
-    rv_status status = RV_OK;
-    for (char *item = strtok_r(copy, ",", &rest); item != NULL && status == RV_OK; item = strtok_r(NULL, ",", &rest))
-        status = set_assignment(d, item + strspn(item, " "), err);
-    free(copy);
-    return status == RV_OK ? RV_OK : rv_fail_prefix(err, status, "RAVINE_SET");
 }
 
 /* ---- the whole ------------------------------------------------------------------ */
 
 /* Completes the optimizer's parameters by making it, without tensors, and asking: its own
  * first, then under its name each further method that a rule of its list brings in. */
-static rv_status complete_optimizer(draft *d, rv_error *err)
+static rv_status complete_optimizer(rv_draft *d, rv_error *err)
 {
     rv_config *c = d->config;
     rv_optimizer *optimizer = NULL;
     char *given = rv_json_text(d->optimizer_params, 0);
     if (given == NULL)
-        return no_memory(err);
+        return rv_draft_no_memory(err);
     rv_optimizer_options options = {.method = c->optimizer, .params = given, .rules = c->optimizer_rules, .dtype = RV_F64};
     rv_status status = rv_optimizer_new(&optimizer, &options, NULL, 0, NULL, err);
     free(given);
@@ -296,7 +166,7 @@ static rv_status complete_optimizer(draft *d, rv_error *err)
     rv_optimizer_free(optimizer);
     json_t *whole = NULL, *rule = NULL;
     if (text == NULL)
-        return no_memory(err);
+        return rv_draft_no_memory(err);
     status = rv_json_parse(text, strlen(text), "optimizer", &whole, err);
     free(text);
     RV_TRY(status);
@@ -318,10 +188,10 @@ static rv_status complete_optimizer(draft *d, rv_error *err)
     json_decref(d->optimizer_params);
     d->optimizer_params = params;
     json_decref(whole);
-    return c->optimizer_params == NULL ? no_memory(err) : RV_OK;
+    return c->optimizer_params == NULL ? rv_draft_no_memory(err) : RV_OK;
 }
 
-static rv_status write_text(draft *d, rv_error *err)
+static rv_status write_text(rv_draft *d, rv_error *err)
 {
     rv_config *c = d->config;
     json_t *all = json_object(), *rules = NULL;
@@ -334,7 +204,7 @@ static rv_status write_text(draft *d, rv_error *err)
     failed |= rules == NULL ? 0 : json_object_set_new(all, "optimizer_rules", rules);
     failed |= json_object_set_new(all, "schedule", json_string(c->schedule->name));
     failed |= json_object_set_new(all, "schedule_params", rv_params_to_json(c->schedule->params, c->schedule_params));
-    failed |= json_object_set_new(all, "train", rv_params_to_json(&train_table, &c->train));
+    failed |= json_object_set_new(all, "train", rv_params_to_json(rv_train_table(), &c->train));
     c->text = failed != 0 ? NULL : rv_json_text(all, 2);
     /* Seeds of one configuration share the hash. */
     json_object_del(json_object_get(all, "train"), "seed");
@@ -343,10 +213,10 @@ static rv_status write_text(draft *d, rv_error *err)
     json_decref(all);
     failed |= c->text == NULL || seedless == NULL;
     free(seedless);
-    return failed ? no_memory(err) : RV_OK;
+    return failed ? rv_draft_no_memory(err) : RV_OK;
 }
 
-static rv_status resolve(draft *d, const json_t *config, bool environment, const char *const *overrides, int count,
+static rv_status resolve(rv_draft *d, const json_t *config, bool environment, const char *const *overrides, int count,
                          rv_error *err)
 {
     rv_config *c = d->config;
@@ -368,9 +238,9 @@ static rv_status resolve(draft *d, const json_t *config, bool environment, const
     json_decref(recipe);
     RV_TRY(status);
     if (environment)
-        RV_TRY(set_environment(d, err));
+        RV_TRY(rv_draft_set_environment(d, err));
     for (int i = 0; i < count; i++)
-        RV_TRY(set_assignment(d, overrides[i], err));
+        RV_TRY(rv_draft_set(d, overrides[i], err));
     RV_TRY(complete_optimizer(d, err));
     return write_text(d, err);
 }
@@ -381,7 +251,7 @@ rv_status rv_config_resolve(rv_config *config, const char *text, bool environmen
     *config = (rv_config){0};
     json_t *given = NULL;
     RV_TRY(rv_json_parse(text, strlen(text), "configuration", &given, err));
-    draft d = {.config = config};
+    rv_draft d = {.config = config};
     rv_status status = resolve(&d, given, environment, overrides, count, err);
     json_decref(d.optimizer_params);
     json_decref(given);
