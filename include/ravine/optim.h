@@ -32,7 +32,7 @@ typedef struct rv_optimizer_options {
     const char *rules;
     rv_dtype dtype;     /* RV_F32 or RV_F64: of parameters, gradients and state */
     rv_pool *pool;      /* borrowed; NULL: the calling thread */
-    uint64_t seed;      /* of methods that draw random numbers */
+    uint64_t seed;      /* of methods that draw random numbers; none does yet */
 } rv_optimizer_options;
 
 /* tensors [count]: name, role and shape (offset is used by the flat calls only);

@@ -86,7 +86,6 @@ static rv_status make(rv_optimizer *o, const rv_optimizer_options *options, cons
     RV_TRY(rv_method_lookup(options->method, &o->method, err));
     o->dtype = options->dtype;
     o->pool = options->pool;
-    o->seed = options->seed;
     o->lr_factor = 1;
     const size_t n = (size_t)o->count + 1;
     o->offsets = calloc(n, sizeof *o->offsets);

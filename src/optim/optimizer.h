@@ -47,7 +47,6 @@ struct rv_optimizer {
     const rv_method *method; /* the one asked for */
     rv_dtype dtype;
     rv_pool *pool;
-    uint64_t seed;
     double lr_factor;
     double steps; /* whole; a double, so that it is an array of the state like all others */
     int count;    /* tensors in the caller's order */
