@@ -131,6 +131,9 @@ static json_t *warnings(const json_t *doctor)
     if (strcmp(isa, "baseline") == 0)
         warn(list, "only the baseline instruction set is used: training is several times slower",
              getenv("RAVINE_ISA") ? "unset RAVINE_ISA" : "a processor with AVX2 and FMA is needed for more");
+    if (openblas_get_parallel() == OPENBLAS_SEQUENTIAL)
+        warn(list, "OpenBLAS is the serial flavour: runs with several threads may differ from each other",
+             "install libopenblas0-openmp");
     return list;
 }
 
