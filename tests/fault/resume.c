@@ -57,6 +57,25 @@ static void every_optimizer(void **state)
         stopped_at_every_step(config_for(rv_method_at(i)->name), 2);
 }
 
+/* With matrices, which some methods treat by rules of their own. */
+static void every_optimizer_on_matrices(void **state)
+{
+    (void)state;
+    for (int i = 0; rv_method_at(i) != NULL; i++)
+        stopped_at_every_step(help_config("{'workload': 'modular-division', 'workload_params': {'p': 7, 'layers': 1,"
+                                          " 'width': 16, 'heads': 2}, 'optimizer': '%s', 'train': {'steps': %d, 'batch': 8,"
+                                          " 'eval_every': 2, 'log_every': 1, 'checkpoint_every': 3, 'target': null}}",
+                                          rv_method_at(i)->name, STEPS), 1);
+}
+
+static void dropout(void **state)
+{
+    (void)state;
+    stopped_at_every_step(help_config("{'workload': 'char-lm', 'workload_params': {'layers': 1, 'width': 16, 'heads': 2,"
+                                      " 'block': 8, 'dropout': 0.2, 'evaluate': 16}, 'train': {'steps': %d, 'batch': 8,"
+                                      " 'log_every': 1, 'checkpoint_every': 3}}", STEPS), 1);
+}
+
 /* One session for each step. */
 static void step_by_step(void **state)
 {
@@ -101,13 +120,19 @@ static void any_number_of_threads(void **state)
 {
     (void)state;
     static const int threads[] = {1, 1, 2, 3, 7};
-    const char *config = config_for("adamw");
-    help_remove(help_path("whole"));
-    run_whole(config, "whole", 1);
-    for (int i = 0; i < 5; i++) {
-        help_remove(help_path("other"));
-        run_whole(config, "other", threads[i]);
-        help_same(config, "whole", "other");
+    const char *configs[] = {
+        config_for("adamw"),
+        help_config("{'workload': 'modular-division', 'workload_params': {'p': 23, 'layers': 1, 'width': 32},"
+                    " 'optimizer': 'muon', 'train': {'steps': 5, 'clip': 0.1, 'log_every': 1}}"),
+    };
+    for (int c = 0; c < 2; c++) {
+        help_remove(help_path("whole"));
+        run_whole(configs[c], "whole", 1);
+        for (int i = 0; i < 5; i++) {
+            help_remove(help_path("other"));
+            run_whole(configs[c], "other", threads[i]);
+            help_same(configs[c], "whole", "other");
+        }
     }
 }
 
@@ -214,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_optimizer),       cmocka_unit_test(step_by_step),
+        cmocka_unit_test(every_optimizer_on_matrices), cmocka_unit_test(dropout),
         cmocka_unit_test(nothing_is_repeated),   cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(floating_point_modes),  cmocka_unit_test(watching_changes_nothing),
         cmocka_unit_test(saved_again),
