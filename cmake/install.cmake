@@ -7,6 +7,9 @@ install(TARGETS ravine EXPORT ravine-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY include/ravine DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
+# Relative to the file itself: PREFIX is chosen when installing, not when configuring.
+file(RELATIVE_PATH RAVINE_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" RAVINE_PREFIX_FROM_PC ${RAVINE_PREFIX_FROM_PC})
 configure_file(cmake/ravine.pc.in ravine.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/ravine.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
