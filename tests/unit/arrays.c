@@ -371,7 +371,8 @@ static void shapes(void **state)
     assert_string_equal(rv_shape_text(&t, text, 5), "[2, ");
     assert_string_equal(rv_role_name(RV_ROLE_FIRST_CONV), "first_conv");
     assert_int_equal(rv_dtype_size(RV_BF16), 2);
-    rv_tensor tensors[2] = {{"a", RV_ROLE_POINT, RV_SHAPE(3), 0}, {"b", RV_ROLE_BIAS, RV_SHAPE(2, 2), 16}};
+    rv_tensor tensors[2] = {{.name = "a", .role = RV_ROLE_POINT, .shape = RV_SHAPE(3), .offset = 0},
+                            {.name = "b", .role = RV_ROLE_BIAS, .shape = RV_SHAPE(2, 2), .offset = 16}};
     rv_layout layout = {2, tensors, 32};
     assert_int_equal(rv_layout_parameters(&layout), 7);
     assert_int_equal(rv_layout_find(&layout, "b"), 1);
