@@ -29,8 +29,14 @@ if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || { echo "setup: needs root or sudo to install:$missing" >&2; exit 1; }
     as_root=sudo
 fi
-echo "setup: installing$missing"
-export DEBIAN_FRONTEND=noninteractive
-$as_root apt-get update -qq
-# shellcheck disable=SC2086  # the list is meant to be split
-$as_root apt-get install -y -qq --no-install-recommends $missing
+echo "setup: installing$missing" | tr -s ' \n' ' '
+echo
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086  # lists that are meant to be split
+install_all() {
+    $as_root apt-get update -qq &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+}
+install_all >"$log" 2>&1 || { cat "$log" >&2; echo "setup: apt-get failed; see above" >&2; exit 1; }
+echo "setup: installed"
