@@ -33,8 +33,9 @@ quickstart: setup
 	@$(MAKE) --no-print-directory build
 	$(RAVINE) bench --suite quick --out runs/bench-quick
 
+# Configures anew: what setup-check has just installed is to be seen.
 check: setup-check
-	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX)
 	cmake --build $(BUILD) --parallel $(JOBS)
 	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
 
