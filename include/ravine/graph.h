@@ -39,6 +39,9 @@ RV_API rv_value rv_graph_input(rv_graph *graph, const char *name, rv_dtype dtype
 /* A trained tensor.  The same value may be used several times (tied weights). */
 RV_API rv_value rv_graph_parameter(rv_graph *graph, const char *name, rv_role role, rv_shape shape,
                                    rv_init init);
+/* Says that a parameter is `parts` matrices stacked along its first axis (3: fused query,
+ * key, value), which matrix methods treat apart; the extent must be a multiple. */
+RV_API void rv_graph_set_parts(rv_graph *graph, rv_value parameter, int parts);
 /* Prefixes the names of parameters and nodes made until the matching pop ("block0"). */
 RV_API void rv_graph_push(rv_graph *graph, const char *format, ...) RV_PRINTF(2, 3);
 RV_API void rv_graph_pop(rv_graph *graph);
@@ -50,6 +53,7 @@ RV_API rv_shape rv_graph_shape(const rv_graph *graph, rv_value value);
 RV_API void rv_graph_set_loss(rv_graph *graph, rv_value loss);
 /* A value that evaluation reads ("logits"); several may be named. */
 RV_API void rv_graph_set_output(rv_graph *graph, const char *name, rv_value value);
+RV_API rv_value rv_graph_output(const rv_graph *graph, const char *name); /* RV_NONE: no such output */
 
 /* ---- operations ------------------------------------------------------ */
 

@@ -25,6 +25,7 @@ typedef struct rv_layer {
     bool bias;
     rv_activation act;
     rv_init weight_init, bias_init;
+    int parts;           /* matrices stacked in the weight, as rv_tensor.parts */
 } rv_layer;
 
 /* x [..., in] -> [..., out] */

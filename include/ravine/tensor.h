@@ -62,6 +62,8 @@ typedef struct rv_tensor {
     rv_role role;
     rv_shape shape;
     int64_t offset; /* of its first element in the flat vector */
+    int parts;      /* equal blocks of rows that are matrices of their own (3: fused query, key,
+                       value), which matrix methods treat apart; 0 and 1: it is one matrix */
 } rv_tensor;
 
 /* The tensors of a flat vector in ascending offset.  Every tensor starts on a

@@ -4,6 +4,7 @@
  * and checks all it is given before it changes the graph. */
 #include "graph/graph.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,6 +217,21 @@ rv_value rv_graph_parameter(rv_graph *graph, const char *name, rv_role role, rv_
     return add_value(graph, (rv_graph_value){RV_FROM_PARAMETER, graph->parameter_list.count - 1, shape, RV_F32});
 }
 
+void rv_graph_set_parts(rv_graph *graph, rv_value value, int parts)
+{
+    if (failed(graph) || value == RV_NONE)
+        return;
+    const rv_graph_value *v = rv_graph_at(graph, value);
+    assert(v->from == RV_FROM_PARAMETER);
+    rv_parameter *parameter = &graph->parameters[v->source];
+    int64_t rows = parameter->shape.rank > 0 ? parameter->shape.dim[0] : 1;
+    if (parts < 1 || rows % parts != 0)
+        rv_graph_fail(graph, RV_E_SHAPE, "parameter '%s': expected rows that divide into %d parts, found %lld",
+                      parameter->name, parts, (long long)rows);
+    else
+        parameter->parts = parts;
+}
+
 static bool known(const rv_graph *graph, rv_value value)
 {
     return value > 0 && value <= graph->value_list.count;
@@ -283,6 +299,14 @@ void rv_graph_set_output(rv_graph *graph, const char *name, rv_value value)
         return;
     memcpy(output->name, full, sizeof full);
     output->value = value;
+}
+
+rv_value rv_graph_output(const rv_graph *graph, const char *name)
+{
+    for (int i = 0; i < graph->output_list.count; i++)
+        if (strcmp(graph->outputs[i].name, name) == 0)
+            return graph->outputs[i].value;
+    return RV_NONE;
 }
 
 /* ---- nodes ------------------------------------------------------------ */

@@ -20,6 +20,7 @@ typedef struct rv_parameter {
     rv_role role;
     rv_shape shape;
     rv_init init;
+    int parts;
 } rv_parameter;
 
 typedef struct rv_graph_port { /* an input or an output */

@@ -37,6 +37,7 @@ static rv_status make_layout(rv_plan *plan, rv_error *err)
         rv_tensor *tensor = &layout->tensors[i];
         memcpy(tensor->name, parameter->name, sizeof tensor->name);
         tensor->role = parameter->role;
+        tensor->parts = parameter->parts;
         tensor->shape = parameter->shape;
         tensor->offset = layout->size;
         layout->size += (rv_shape_size(&tensor->shape) + LAYOUT_STEP - 1) / LAYOUT_STEP * LAYOUT_STEP;

@@ -23,6 +23,8 @@ rv_value rv_nn_linear(rv_graph *graph, const char *name, rv_value x, rv_layer la
     int64_t in = last_extent(graph, x);
     rv_value weight =
         parameter(graph, name, "weight", layer.role, RV_SHAPE(layer.out, in), layer.weight_init);
+    if (layer.parts > 1)
+        rv_graph_set_parts(graph, weight, layer.parts);
     rv_value bias = RV_NONE;
     if (layer.bias)
         bias = parameter(graph, name, "bias", RV_ROLE_BIAS, RV_SHAPE(layer.out), layer.bias_init);

@@ -4,7 +4,7 @@
 static rv_value attention(rv_graph *graph, rv_value x, const rv_transformer *block)
 {
     rv_layer qkv = {.out = 3 * block->width, .role = RV_ROLE_HIDDEN, .bias = block->bias,
-                    .weight_init = block->init};
+                    .weight_init = block->init, .parts = 3};
     rv_layer out = {.out = block->width, .role = RV_ROLE_HIDDEN, .bias = block->bias,
                     .weight_init = block->residual_init};
     rv_attention_options options = {.heads = block->heads, .causal = block->causal,

@@ -37,7 +37,7 @@ typedef struct network_objective {
     rv_pool *pool;
     int workers, shards;
     int64_t evaluation_limit;
-    bool classify;          /* the last input holds labels of the output "logits" */
+    int64_t classes;        /* of a row of the output "logits"; 0: there are no labels to compare with */
     model train, evaluation;
     rv_sampler sampler;
     int64_t *ids;           /* [shards * rows], -1 beyond the batch */
@@ -161,7 +161,8 @@ static rv_status construct(network_objective *o, const rv_network *network, cons
     RV_TRY(build_model(&o->evaluation, network, network->evaluation_rows, o->workers, options, err));
     RV_TRY(rv_sampler_init(&o->sampler, network->source->examples[RV_SPLIT_TRAIN], batch,
                            network->source->draw, network->drop_last, err));
-    o->classify = rv_runner_output(o->train.runners[0], "logits") != NULL && network->source->classes > 0;
+    rv_shape logits = rv_graph_shape(o->train.graph, rv_graph_output(o->train.graph, "logits"));
+    o->classes = logits.rank > 0 && network->source->classes > 0 ? logits.dim[logits.rank - 1] : 0;
     o->evaluation_limit = network->evaluation_limit;
     o->base.layout = rv_plan_layout(o->train.plan);
     o->base.dtype = rv_backend_dtype(env->backend);
@@ -208,15 +209,15 @@ static void train_task(void *context, int task, int worker)
 
 /* Counts the rows whose largest logit stands at the label. */
 #define COUNT_CORRECT(name, real)                                                          \
-    static void name(const real *logits, const int32_t *labels, int64_t rows, int classes, \
-                     shard_result *result)                                                 \
+    static void name(const real *logits, const int32_t *labels, int64_t rows, int64_t classes, \
+                     shard_result *result)                                                     \
     {                                                                                      \
         for (int64_t r = 0; r < rows; r++) {                                               \
             if (labels[r] < 0)                                                             \
                 continue;                                                                  \
             const real *row = logits + r * classes;                                        \
-            int best = 0;                                                                  \
-            for (int c = 1; c < classes; c++)                                              \
+            int64_t best = 0;                                                              \
+            for (int64_t c = 1; c < classes; c++)                                          \
                 best = row[c] > row[best] ? c : best;                                      \
             result->counted += 1;                                                          \
             result->correct += best == labels[r];                                          \
@@ -233,9 +234,9 @@ static void count_correct(const network_objective *o, rv_runner *runner, shard_r
     const int32_t *labels = rv_runner_input(runner, last);
     int64_t rows = o->evaluation.rows * rv_shape_size(&o->source->input_shape[last]);
     if (o->base.dtype == RV_F64)
-        count_correct_f64(logits, labels, rows, o->source->classes, result);
+        count_correct_f64(logits, labels, rows, o->classes, result);
     else
-        count_correct_f32(logits, labels, rows, o->source->classes, result);
+        count_correct_f32(logits, labels, rows, o->classes, result);
 }
 
 static void evaluate_task(void *context, int task, int worker)
@@ -266,7 +267,7 @@ static void evaluate_task(void *context, int task, int worker)
     }
     rv_shard shard = {.shard = task, .training = false};
     result->status = rv_runner_forward(runner, p->w, o->base.state, shard, result->loss, &result->error);
-    if (result->status == RV_OK && o->classify)
+    if (result->status == RV_OK && o->classes > 0)
         count_correct(o, runner, result);
 }
 
@@ -384,7 +385,7 @@ static rv_status network_evaluate(rv_objective *objective, const void *w, rv_spl
         counted += o->results[s].counted;
     }
     rv_metrics_put(metrics, "loss", loss[0] / loss[1]);
-    if (o->classify)
+    if (o->classes > 0)
         rv_metrics_put(metrics, "accuracy", correct / counted);
     return RV_OK;
 }

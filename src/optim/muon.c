@@ -1,5 +1,6 @@
 /* Muon: momentum, orthogonalised by Newton-Schulz, for hidden matrices and kernels; the
- * other tensors go to AdamW by the rule list below.
+ * other tensors go to AdamW by the rule list below.  The parts of a fused tensor (query, key,
+ * value) are matrices of their own.
  *     m <- momentum m + (1 - momentum) g;  u = (1 - momentum) g + momentum m if nesterov, else m
  *     O = NewtonSchulz(u as [rows, cols]);  w <- w (1 - lr weight_decay)
  *     w <- w - lr sqrt(max(1, rows/cols)) O
@@ -18,10 +19,15 @@ typedef struct muon_args {
     int ns_steps, kernel_scale;
 } muon_args;
 
-/* A tensor as the matrix [out, rest]. */
+static int parts_of(const rv_tensor *tensor)
+{
+    return tensor->parts > 1 ? tensor->parts : 1;
+}
+
+/* A tensor, or one of its parts, as the matrix [out, rest]. */
 static void matrix_of(const rv_tensor *tensor, int64_t *rows, int64_t *cols)
 {
-    *rows = tensor->shape.rank > 0 ? tensor->shape.dim[0] : 1;
+    *rows = tensor->shape.rank > 0 ? tensor->shape.dim[0] / parts_of(tensor) : 1;
     *cols = 1;
     for (int k = 1; k < tensor->shape.rank; k++)
         *cols *= tensor->shape.dim[k];
@@ -62,9 +68,32 @@ static size_t workspace(const rv_tensor *tensor, const void *params, rv_dtype dt
     return ((size_t)(rows * cols) + rv_newton_schulz_size(rows, cols)) * rv_dtype_size(dtype);
 }
 
+static int tasks(const rv_tensor *tensor, const void *params)
+{
+    (void)params;
+    return parts_of(tensor);
+}
+
+/* Tasks are numbered through the parts of all tensors. */
+static int locate(const rv_run *run, int *number)
+{
+    int tensor = 0;
+    for (int n; *number >= (n = parts_of(&run->tensors[tensor])); *number -= n)
+        tensor++;
+    return tensor;
+}
+
+static int tensor_of(const rv_run *run, const void *context, int number)
+{
+    (void)context;
+    return locate(run, &number);
+}
+
 static rv_fault task(const rv_run *run, const void *context, int number, int worker)
 {
-    return (run->dtype == RV_F32 ? muon_f32 : muon_f64)(run, context, number, rv_run_workspace(run, worker));
+    const int tensor = locate(run, &number);
+    return (run->dtype == RV_F32 ? muon_f32 : muon_f64)(run, context, tensor, number,
+                                                        rv_run_workspace(run, worker));
 }
 
 static rv_status step(const rv_run *run)
@@ -76,7 +105,10 @@ static rv_status step(const rv_run *run)
                             .nesterov = p->nesterov,
                             .ns_steps = (int)p->ns_steps,
                             .kernel_scale = p->kernel_scale};
-    return rv_run_each(run, run->count, task, NULL, &args);
+    int count = 0;
+    for (int i = 0; i < run->count; i++)
+        count += parts_of(&run->tensors[i]);
+    return rv_run_each(run, count, task, tensor_of, &args);
 }
 
 static const rv_slot slots[] = {{"m", rv_slot_like, false}};
@@ -114,6 +146,7 @@ const rv_method rv_method_muon = {
     .rules = rules,
     .rule_count = sizeof rules / sizeof rules[0],
     .workspace = workspace,
+    .tasks = tasks,
     .step = step,
 };
 
@@ -138,20 +171,21 @@ RV_CLONES static bool RV_FN(update)(RV_REAL *u, const RV_REAL *w, int64_t n, RV_
     return RV_FN(rv_finite)(u, n);
 }
 
-/* One tensor; work: u, then what Newton-Schulz needs. */
-static rv_fault RV_FN(muon)(const rv_run *run, const muon_args *a, int number, void *work)
+/* One part of a tensor; work: u, then what Newton-Schulz needs. */
+static rv_fault RV_FN(muon)(const rv_run *run, const muon_args *a, int tensor, int part, void *work)
 {
     int64_t rows, cols;
-    matrix_of(&run->tensors[number], &rows, &cols);
-    const int64_t n = rows * cols;
-    RV_REAL *w = run->w[number], *u = work;
+    matrix_of(&run->tensors[tensor], &rows, &cols);
+    const int64_t n = rows * cols, at = part * n;
+    const RV_REAL *g = (const RV_REAL *)run->g[tensor] + at;
+    RV_REAL *w = (RV_REAL *)run->w[tensor] + at, *m = (RV_REAL *)rv_run_slot(run, tensor, 0) + at, *u = work;
     if (n == 0)
         return RV_FAULT_NONE;
-    if (!RV_FN(rv_finite)(run->g[number], n))
+    if (!RV_FN(rv_finite)(g, n))
         return RV_FAULT_GRADIENT;
-    RV_FN(momentum)(rv_run_slot(run, number, 0), u, run->g[number], n, a);
+    RV_FN(momentum)(m, u, g, n, a);
     RV_FN(rv_newton_schulz)(u, rows, cols, a->ns_steps, u + n);
-    const double scale = scale_of(&run->tensors[number], a->kernel_scale);
+    const double scale = scale_of(&run->tensors[tensor], a->kernel_scale);
     if (!RV_FN(update)(u, w, n, (RV_REAL)a->keep, (RV_REAL)(a->lr * scale)))
         return RV_FAULT_UPDATE;
     memcpy(w, u, (size_t)n * sizeof *w);

@@ -12,9 +12,22 @@ static int64_t extent(const rv_tensor *tensor, int axis)
     return tensor->shape.rank > 0 ? tensor->shape.dim[axis] : 1;
 }
 
+/* Rows of one of the tensor's own parts; other axes are not parted. */
+static int64_t part_extent(const rv_tensor *tensor, int axis)
+{
+    const int64_t parts = axis == 0 && tensor->parts > 1 ? tensor->parts : 1;
+    return extent(tensor, axis) / parts;
+}
+
+static int64_t part_pieces(const rv_tensor *tensor, int64_t limit, int axis)
+{
+    return (part_extent(tensor, axis) + limit - 1) / limit;
+}
+
 static int64_t pieces(const rv_tensor *tensor, int64_t limit, int axis)
 {
-    return (extent(tensor, axis) + limit - 1) / limit;
+    const int64_t parts = axis == 0 && tensor->parts > 1 ? tensor->parts : 1;
+    return parts * part_pieces(tensor, limit, axis);
 }
 
 int rv_blocks_count(const rv_tensor *tensor, int64_t limit)
@@ -32,13 +45,15 @@ static void place(const rv_tensor *tensor, int64_t limit, int64_t number, rv_sub
     b->size = 1;
     int64_t stride = 1;
     for (int k = b->rank - 1; k >= 0; k--) {
-        const int64_t n = pieces(tensor, limit, k), d = extent(tensor, k);
-        b->start[k] = number % n * limit;
-        b->length[k] = d - b->start[k] < limit ? d - b->start[k] : limit;
+        const int64_t n = pieces(tensor, limit, k), d = part_extent(tensor, k);
+        const int64_t within = n > 0 ? number % n : 0, per_part = n > 0 ? part_pieces(tensor, limit, k) : 1;
+        const int64_t start = within % per_part * limit; /* in its part */
+        b->start[k] = within / per_part * d + start;
+        b->length[k] = d - start < limit ? d - start : limit;
         b->stride[k] = stride;
         b->size *= b->length[k];
         number /= n;
-        stride *= d;
+        stride *= extent(tensor, k);
     }
     b->columns = b->length[b->rank - 1];
     b->rows = b->size / b->columns;

@@ -1,5 +1,5 @@
-/* Cutting a tensor into blocks of at most `limit` along every axis (the last piece of an
- * axis may be shorter), each with one factor matrix per axis. */
+/* Cutting a tensor, or each of its parts, into blocks of at most `limit` along every axis
+ * (the last piece of an axis may be shorter), each with one factor matrix per axis. */
 #ifndef RV_OPTIM_SHAMPOO_BLOCK_H
 #define RV_OPTIM_SHAMPOO_BLOCK_H
 

@@ -149,6 +149,18 @@ static rv_status apply(rv_draft *d, const json_t *layer, bool recipe, rv_error *
 
 /* ---- the whole ------------------------------------------------------------------ */
 
+/* The defaults of a method, all of them. */
+static json_t *own_params(const rv_method_info *method)
+{
+    void *values = malloc(method->params->size);
+    if (values == NULL)
+        return NULL;
+    rv_params_init(method->params, values);
+    json_t *params = rv_params_to_json(method->params, values);
+    free(values);
+    return params;
+}
+
 /* Completes the optimizer's parameters by making it, without tensors, and asking: its own
  * first, then under its name each further method that a rule of its list brings in. */
 static rv_status complete_optimizer(rv_draft *d, rv_error *err)
@@ -170,20 +182,20 @@ static rv_status complete_optimizer(rv_draft *d, rv_error *err)
     status = rv_json_parse(text, strlen(text), "optimizer", &whole, err);
     free(text);
     RV_TRY(status);
-    json_t *params = json_incref(json_object_get(whole, "params"));
+    json_t *params = c->optimizer_rules != NULL ? own_params(d->method) : json_incref(json_object_get(whole, "params"));
     int failed = params == NULL;
     size_t i = 0;
-    json_array_foreach (json_object_get(whole, "rules"), i, rule) {
+    json_array_foreach (c->optimizer_rules != NULL ? NULL : json_object_get(whole, "rules"), i, rule) {
         const char *method = json_string_value(json_object_get(rule, "method"));
         failed |= method == NULL;
         method = method == NULL ? "" : method;
         char label[RV_NAME_SIZE];
         snprintf(label, sizeof label, "%.*s", (int)strcspn(method, "@"), method);
-        if (c->optimizer_rules == NULL && strcmp(label, d->method->name) != 0)
+        if (strcmp(label, d->method->name) != 0)
             failed |= json_object_set(params, label, json_object_get(rule, "params"));
     }
-    if (c->optimizer_rules != NULL) /* parameters for other methods stay as they were given */
-        failed |= json_object_update_missing(params, d->optimizer_params);
+    if (c->optimizer_rules != NULL) /* what the rules set for their tensors stays with the rules */
+        failed |= json_object_update(params, d->optimizer_params);
     c->optimizer_params = failed ? NULL : rv_json_text(params, 0);
     json_decref(d->optimizer_params);
     d->optimizer_params = params;

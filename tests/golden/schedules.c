@@ -54,6 +54,7 @@ static void test_golden(void **state)
     (void)state;
     check("linear_warmup", "warmup", "warmup_steps=10 start=1e-10 ramp=zero", 40, 40);
     check("linear_decay", "linear", "", 40, 40);
+    check("multistep", "multistep", "first=0.125 second=0.5 third=0.75", 40, 40);
     check("cosine", "cosine", "", 40, 40);
     check("cosine_eta_min", "cosine", "end=0.1", 30, 31); /* torch goes on oscillating, here it stays */
     check("warmup_cosine_algoperf_shampoo", "warmup_cosine", "warmup_steps=8 start=1e-10 ramp=zero", 40, 40);

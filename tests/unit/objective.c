@@ -236,6 +236,49 @@ static void test_reduce(void **state)
     free(memory);
 }
 
+/* At weights that make every logit equal but one, the accuracy is that label's share of the
+ * validation windows: the count must look at whole rows of logits. */
+static void test_accuracy(void **state)
+{
+    (void)state;
+    rv_error err;
+    rv_objective *o = make("char-lm", (const char *[]){"layers", "1", "width", "8", "heads", "2", "evaluate", "64", NULL},
+                           RV_BACKEND_REF, NULL, 0);
+    double *w = calloc((size_t)o->layout->size, sizeof *w), expected = 0;
+    const rv_tensor *tokens = &o->layout->tensors[rv_layout_find(o->layout, "tokens.weight")];
+    const rv_tensor *gain = &o->layout->tensors[rv_layout_find(o->layout, "norm.gain")];
+    rv_metrics metrics;
+    rv_source *source;
+    int32_t ids[64], labels[64], space = -1;
+    assert_int_equal(rv_source_text(&source, NULL, 64, &err), RV_OK);
+    for (int i = 0; i < 8; i++)
+        w[gain->offset + i] = 1;
+    /* one label is predicted everywhere: logit = (row of the table) . norm(x), and x is made by
+     * the positions */
+    int64_t first = 0;
+    source->fill(source, RV_SPLIT_VALIDATION, &first, 1, (rv_random){0}, 0, RV_F64, (void *[]){ids, labels});
+    space = labels[0];
+    const rv_tensor *positions = &o->layout->tensors[rv_layout_find(o->layout, "positions.weight")];
+    for (int t = 0; t < 64; t++)
+        for (int i = 0; i < 8; i++)
+            w[positions->offset + 8 * t + i] = i % 2 ? 1 : -1;
+    for (int i = 0; i < 8; i++)
+        w[tokens->offset + 8 * space + i] = i % 2 ? 1e-3 : -1e-3;
+    assert_int_equal(rv_objective_evaluate(o, w, RV_SPLIT_VALIDATION, &metrics, &err), RV_OK);
+    int64_t windows = source->examples[RV_SPLIT_VALIDATION], counted = 0;
+    for (int64_t k = 0; k < 64; k++) {
+        int64_t id = (int64_t)((double)k * (double)windows / 64);
+        source->fill(source, RV_SPLIT_VALIDATION, &id, 1, (rv_random){0}, 0, RV_F64, (void *[]){ids, labels});
+        for (int t = 0; t < 64; t++, counted++)
+            expected += labels[t] == space;
+    }
+    assert_true(fabs(rv_metrics_get(&metrics, "accuracy") - expected / (double)counted) < 1e-12);
+    assert_true(expected > 0);
+    rv_source_free(source);
+    free(w);
+    rv_objective_free(o);
+}
+
 /* Recomputed statistics depend on the weights alone, and evaluation leaves the state. */
 static void test_recompute(void **state)
 {
@@ -266,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_network_gradients), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_float32_against_float64), cmocka_unit_test(test_sampler_epochs),
         cmocka_unit_test(test_sampler_drop_last), cmocka_unit_test(test_reduce),
+        cmocka_unit_test(test_accuracy),
         cmocka_unit_test(test_recompute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
