@@ -1,7 +1,7 @@
 /* Speed of every layer kernel on one core, at the shapes of the reference models:
  *     bench_layers [SECONDS]
- * GFLOP/s for convolutions, GB/s of what must be read and written for the rest; best of
- * many repeats, SECONDS (default 0.2) for each row. */
+ * GFLOP/s for convolutions, GB/s of what must be read and written for the rest, under the
+ * machine's own limits of the same run; best of many repeats, SECONDS (default 0.2) a row. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +11,7 @@
 #include "tensor/kernels/cpu/elementwise.h"
 #include "tensor/kernels/cpu/norm.h"
 #include "tensor/kernels/cpu/pool.h"
+#include "tensor/limits.h"
 
 enum { MOST = 1 << 22 };
 
@@ -200,6 +201,10 @@ int main(int argc, char **argv)
 {
     const bench b = {argc > 1 ? atof(argv[1]) : 0.2, numbers(MOST), numbers(MOST), numbers(MOST), numbers(MOST),
                      numbers(8 * 4096)};
+    rv_limits limits;
+    rv_limits_measure(&limits);
+    printf("limits of one core: %.0f GFLOP/s float32, %.0f GFLOP/s bf16 (%s), copy %.0f GB/s in cache, %.0f GB/s\n",
+           limits.f32_gflops, limits.bf16_gflops, limits.bf16_by, limits.copy_l2_gbs, limits.copy_gbs);
     printf("instruction set: %s\n", rv_cpu()->isa);
     bench_elementwise(&b, 16 * 32 * 32 * 16, 16);
     bench_elementwise(&b, 2048 * 384, 384);

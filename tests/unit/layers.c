@@ -380,7 +380,9 @@ static void test_conv(void **state)
         {2, 7, 5, 5, 4, 3, 7, 3, 3, 2, 1, 1, 1, true, false},     /* odd */
         {1, 9, 9, 4, 5, 5, 6, 3, 3, 1, 0, 2, 2, true, false},     /* dilated, groups */
         {1, 6, 6, 12, 6, 6, 12, 3, 3, 1, 1, 1, 12, false, false}, /* depthwise */
-        {2, 5, 6, 8, 3, 3, 8, 1, 1, 2, 0, 1, 1, true, false}};
+        {2, 5, 6, 8, 3, 3, 8, 1, 1, 2, 0, 1, 1, true, false},
+        {2, 5, 3, 33, 1, 1, 3, 3, 2, 1, 0, 2, 1, true, false},    /* library faults in bf16: dilated, */
+        {3, 6, 1, 45, 3, 2, 2, 5, 3, 2, 2, 1, 1, true, false}};   /* narrower than the stride */
     fill(a, MOST, 1);
     fill(b, MOST, 2);
     fill(c, MOST, 3);

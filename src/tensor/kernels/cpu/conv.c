@@ -263,9 +263,11 @@ static dnnl_status_t make_reorders(rv_conv *conv)
 /* Below this many channels the bf16 gradients were measured slower than the f32 ones. */
 enum { LEAST_BF16_CHANNELS = 16 };
 
+/* oneDNN 2.6's bf16 kernel gradient (AMX) is wrong for some dilated kernels and for images
+ * narrower than the stride: those stay f32. */
 static bool wants_bf16(const rv_conv_shape *s)
 {
-    return s->bf16 && s->in / s->groups >= LEAST_BF16_CHANNELS;
+    return s->bf16 && s->dilation == 1 && s->w >= s->stride && s->in / s->groups >= LEAST_BF16_CHANNELS;
 }
 
 static dnnl_status_t make(rv_conv *conv)
