@@ -51,7 +51,7 @@ static double number(const json_t *config, const char *object, const char *key)
 static rv_trial_result run(const char *config, const char *override)
 {
     rv_error err = {0};
-    rv_trial_result result;
+    rv_trial_result result = {0};
     rv_trial_options options = {.dir = dir, .threads = 1};
     char *text = resolve(config, override, &err);
     if (text == NULL || rv_trial_run(text, &options, &result, &err) != RV_OK)
