@@ -1,3 +1,4 @@
+/* Throw-away folders, runs in them, and the comparison of what they left. */
 #include "help.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* The wrapped calls.  Invariant: with shim_now all zero every call goes through as it is. */
 #include "shim.h"
 
 #include <errno.h>
