@@ -147,7 +147,8 @@ static void show_progress(void *context, const rv_progress *p)
     int n = snprintf(text, sizeof text, "%s%lld/%lld  loss %.4g", seed, (long long)p->step,
                      (long long)p->steps, p->loss);
     if (!isnan(p->metric))
-        n += snprintf(text + n, sizeof text - (size_t)n, "  %s %.4g", p->metric_name, p->metric);
+        n += snprintf(text + n, sizeof text - (size_t)n, "  validation %s %.4g", p->metric_name,
+                      p->metric);
     snprintf(text + n, sizeof text - (size_t)n, "  %s steps/s  ETA %s", rate, eta);
     progress_show(&c->session->progress, p->steps > 0 ? (double)p->step / (double)p->steps : NAN, text);
 }

@@ -47,7 +47,8 @@ static void print_result(const rv_verify_result *r, bool steps)
 static void print_failure(const char *path, const rv_error *err, bool json, bool first)
 {
     if (!json) {
-        printf("FAIL  %s  %s\n", path, err->message);
+        bool named = strncmp(err->message, path, strlen(path)) == 0;
+        printf("FAIL  %s%s%s\n", named ? "" : path, named ? "" : ": ", err->message);
         return;
     }
     json_t *object = json_pack("{s:s,s:s,s:s,s:b}", "file", path, "status", rv_status_name(err->status), "error",
