@@ -45,7 +45,6 @@ enum { MASK_SLACK = 64 }; /* masks start at whole runs of blocks */
 
 /* The scratch of one head at a time. */
 typedef struct workspace {
-    float *kept;                  /* stands in for `saved` where nothing is kept */
     float *mask;                  /* [time, time] and the slack before it */
     float *q, *k, *gq, *gk;       /* [time, size]; NULL: straight from and to memory */
     float *q_factor, *k_factor;   /* [time] */
@@ -58,11 +57,10 @@ static int64_t lay_out(const rv_node *node, float *base, workspace *w)
     const rv_attention_options *o = node->attr;
     const extents x = extents_of(node);
     const int64_t part = entered(o) ? x.time * x.size : 0, factors = entered(o) ? x.time : 0;
-    const int64_t sizes[] = {kept_elements(o, x),
-                             o->dropout > 0 ? x.time * x.time + MASK_SLACK : 0,
+    const int64_t sizes[] = {o->dropout > 0 ? x.time * x.time + MASK_SLACK : 0,
                              part, part, part, part, factors, factors,
                              rv_attention_work(x.time, x.size)};
-    float **const places[] = {&w->kept, &w->mask, &w->q, &w->k, &w->gq, &w->gk, &w->q_factor, &w->k_factor, &w->work};
+    float **const places[] = {&w->mask, &w->q, &w->k, &w->gq, &w->gk, &w->q_factor, &w->k_factor, &w->work};
     int64_t at = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         *places[i] = base && sizes[i] ? base + at : NULL;
@@ -135,7 +133,7 @@ static rv_attention_head head_at(const rv_call *call, extents x, int64_t b, int6
     const rv_attention_options *o = call->node->attr;
     const float *qkv = (const float *)call->in[0] + b * x.time * 3 * x.width + h * x.size; /* [time, 3, heads, size] */
     const int64_t n = b * x.heads + h;
-    float *kept = call->saved ? (float *)call->saved + n * kept_elements(o, x) : w->kept;
+    float *kept = (float *)call->saved + n * kept_elements(o, x);
     rv_attention_head head = {.time = x.time,
                               .size = x.size,
                               .causal = o->causal,

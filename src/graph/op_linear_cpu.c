@@ -1,18 +1,22 @@
-/* Linear layers in float32: y = act(x w^T + b).
+/* Linear layers: y = act(x w^T + b), in float32 or with products in bf16.
  *
- * The library's product is faster when w stands in the order [in, out], so pack
- * transposes it once per step.  Rows go in blocks whose result stays in the cache
- * until bias and activation have passed over it. */
+ * float32: the library's product is faster when w stands in the order [in, out], so pack
+ * transposes it once per step; rows go in blocks whose result stays in the cache until
+ * bias and activation have passed over it.  bf16: x is rounded once, in forward, and
+ * kept; the gradient is rounded in the pass that makes it. */
+#include "core/arena.h"
 #include "graph/attr.h"
 #include "graph/op_cpu.h"
 #include "tensor/kernels/cpu/activation.h"
+#include "tensor/kernels/cpu/dense.h"
 #include "tensor/kernels/cpu/gemm.h"
 #include "tensor/kernels/cpu/linear.h"
 #include "tensor/kernels/cpu/product.h"
 
 enum {
     BLOCK_BYTES = 1 << 18, /* of a block of the result */
-    PACK_ROWS = 8          /* from here on the transposition pays */
+    PACK_ROWS = 8,         /* from here on the transposition pays */
+    BF16_ROWS = 48         /* from here on a sum over the rows is faster in bf16 */
 };
 
 typedef struct extents {
@@ -29,40 +33,116 @@ static extents extents_of(const rv_node *node)
     return x;
 }
 
+/* Asked while planning only: calls look at their prepared state. */
+static bool takes_bf16(const rv_node *node)
+{
+    const extents x = extents_of(node);
+    return node->bf16 && x.rows > 0 && x.in > 0 && x.out > 0 && rv_dense_possible();
+}
+
+/* ---- memory ----------------------------------------------------------- */
+
+static rv_status prepare(const rv_node *node, void **prepared, rv_error *err)
+{
+    const extents x = extents_of(node);
+    rv_dense *dense = NULL;
+    if (takes_bf16(node))
+        RV_TRY(rv_dense_new(&dense, x.rows, x.in, x.out, err));
+    *prepared = dense;
+    return RV_OK;
+}
+
+static void unprepare(void *prepared)
+{
+    rv_dense_free(prepared);
+}
+
+/* A size that only the made products know; 0 when they cannot be made, which prepare reports. */
+static size_t ask(const rv_node *node, size_t (*size)(const rv_dense *dense))
+{
+    void *dense = NULL;
+    if (prepare(node, &dense, NULL) != RV_OK || !dense)
+        return 0;
+    const size_t bytes = size(dense);
+    rv_dense_free(dense);
+    return bytes;
+}
+
 static size_t packed(const rv_node *node)
 {
     const extents x = extents_of(node);
+    if (takes_bf16(node))
+        return ask(node, rv_dense_packed);
     return x.rows >= PACK_ROWS ? (size_t)(x.in * x.out) * sizeof(float) : 0;
 }
 
 static rv_status pack(const rv_node *node, const void *prepared, const void *weight, void *to, rv_error *err)
 {
     const extents x = extents_of(node);
-    (void)prepared;
-    (void)err;
+    if (prepared)
+        return rv_dense_pack(prepared, weight, to, err);
     rv_cpu()->gemm->transpose(x.out, x.in, weight, x.in, to, x.out);
     return RV_OK;
 }
 
-/* act', where the result does not tell it. */
-static size_t saved(const rv_node *node)
+/* Where things lie: act' (where the result does not tell it) and x in bf16 in `saved`;
+ * the gradient before the activation and the library's own in `scratch`. */
+typedef struct places {
+    size_t x_bf16, saved;               /* act' is first */
+    size_t gz_bf16, library;            /* gz is first */
+} places;
+
+static places place(extents e, bool bf16)
 {
-    const extents x = extents_of(node);
-    return rv_activation_saves(x.act) ? (size_t)(x.rows * x.out) * sizeof(float) : 0;
+    const size_t y = (size_t)(e.rows * e.out), x = (size_t)(e.rows * e.in);
+    places p = {0};
+    p.x_bf16 = rv_activation_saves(e.act) ? rv_arena_align(y * sizeof(float)) : 0;
+    p.saved = p.x_bf16 + (bf16 ? x * sizeof(uint16_t) : 0);
+    p.gz_bf16 = e.act == RV_ACT_NONE ? 0 : rv_arena_align(y * sizeof(float));
+    p.library = p.gz_bf16 + (bf16 ? rv_arena_align(y * sizeof(uint16_t)) : 0);
+    return p;
 }
 
-/* The gradient before the activation. */
+static size_t saved(const rv_node *node)
+{
+    return place(extents_of(node), takes_bf16(node)).saved;
+}
+
 static size_t scratch(const rv_node *node)
 {
-    const extents x = extents_of(node);
-    return x.act == RV_ACT_NONE ? 0 : (size_t)(x.rows * x.out) * sizeof(float);
+    const bool bf16 = takes_bf16(node);
+    return place(extents_of(node), bf16).library + (bf16 ? ask(node, rv_dense_scratch) : 0);
+}
+
+/* ---- forward ---------------------------------------------------------- */
+
+static void *at(void *base, size_t offset)
+{
+    return (char *)base + offset;
+}
+
+static float *slope_of(const rv_call *call, rv_activation act)
+{
+    return rv_activation_saves(act) ? call->saved : NULL;
+}
+
+static rv_status forward_bf16(const rv_call *call, extents x, rv_error *err)
+{
+    const places p = place(x, true);
+    uint16_t *rounded = at(call->saved, p.x_bf16);
+    rv_cpu()->linear->round(x.rows * x.in, call->in[0], rounded);
+    RV_TRY(rv_dense_forward(call->prepared, call->packed, rounded, call->out, at(call->scratch, p.library), err));
+    rv_cpu()->linear->finish(x.act, x.rows, x.out, call->out, call->in[2], slope_of(call, x.act));
+    return RV_OK;
 }
 
 static rv_status forward(const rv_call *call, rv_error *err)
 {
     const extents x = extents_of(call->node);
-    const float *in = call->in[0]; /* [rows, in] */
-    float *y = call->out, *slope = call->saved; /* [rows, out] */
+    if (call->prepared && call->packed)
+        return forward_bf16(call, x, err);
+    const float *in = call->in[0];                        /* [rows, in] */
+    float *y = call->out, *slope = slope_of(call, x.act); /* [rows, out] */
     const rv_matrix w = call->packed ? (rv_matrix){call->packed, x.out, false} : (rv_matrix){call->in[1], x.in, true};
     const int64_t fits = BLOCK_BYTES / (int64_t)sizeof(float) / (x.out > 0 ? x.out : 1) / 16 * 16;
     const int64_t block = fits > 16 ? fits : 16;
@@ -75,24 +155,51 @@ static rv_status forward(const rv_call *call, rv_error *err)
     return RV_OK;
 }
 
+/* ---- backward --------------------------------------------------------- */
+
+static rv_status weight_gradient(const rv_call *call, extents x, const float *gz, rv_error *err)
+{
+    if (!call->gin[1])
+        return RV_OK;
+    return rv_product(x.out, x.in, x.rows, (rv_matrix){gz, x.out, true}, (rv_matrix){call->in[0], x.in, false},
+                      call->add[1], call->gin[1], x.in, err);
+}
+
+/* The gradient before the activation: the one behind it when there is none. */
+static const float *start(const rv_call *call, extents x, uint16_t *gz_bf16)
+{
+    float *gz = x.act == RV_ACT_NONE ? NULL : call->scratch;
+    if (gz || gz_bf16 || call->gin[2])
+        rv_cpu()->linear->start(x.act, x.rows, x.out, call->out, call->saved, call->gout,
+                                gz_bf16 && x.rows >= BF16_ROWS ? NULL : gz, gz_bf16, call->add[2], call->gin[2]);
+    return gz ? gz : call->gout;
+}
+
+static rv_status backward_bf16(const rv_call *call, extents x, rv_error *err)
+{
+    const places p = place(x, true);
+    uint16_t *gz_bf16 = at(call->scratch, p.gz_bf16);
+    void *library = at(call->scratch, p.library);
+    const float *gz = start(call, x, gz_bf16);
+    if (call->gin[0])
+        RV_TRY(rv_dense_data(call->prepared, call->packed, gz_bf16, call->add[0], call->gin[0], library, err));
+    if (x.rows < BF16_ROWS)
+        return weight_gradient(call, x, gz, err);
+    return call->gin[1] ? rv_dense_weight(call->prepared, gz_bf16, at(call->saved, p.x_bf16), call->add[1],
+                                          call->gin[1], library, err)
+                        : RV_OK;
+}
+
 static rv_status backward(const rv_call *call, rv_error *err)
 {
     const extents x = extents_of(call->node);
-    const float *gz = call->gout;
-    if (x.act != RV_ACT_NONE || call->gin[2]) {
-        float *product = x.act == RV_ACT_NONE ? NULL : call->scratch;
-        rv_cpu()->linear->start(x.act, x.rows, x.out, call->out, call->saved, call->gout, product, call->add[2],
-                                call->gin[2]);
-        if (product)
-            gz = product;
-    }
+    if (call->prepared && call->packed)
+        return backward_bf16(call, x, err);
+    const float *gz = start(call, x, NULL);
     if (call->gin[0])
         RV_TRY(rv_product(x.rows, x.in, x.out, (rv_matrix){gz, x.out, false}, (rv_matrix){call->in[1], x.in, false},
                           call->add[0], call->gin[0], x.in, err));
-    if (call->gin[1])
-        RV_TRY(rv_product(x.out, x.in, x.rows, (rv_matrix){gz, x.out, true}, (rv_matrix){call->in[0], x.in, false},
-                          call->add[1], call->gin[1], x.in, err));
-    return RV_OK;
+    return weight_gradient(call, x, gz, err);
 }
 
 const rv_kernels rv_linear_cpu = {
@@ -102,5 +209,7 @@ const rv_kernels rv_linear_cpu = {
     .scratch = scratch,
     .packed = packed,
     .pack = pack,
+    .prepare = prepare,
+    .unprepare = unprepare,
     .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1) | RV_READS_OUTPUT,
 };

@@ -1,2 +1,3 @@
 ravine_test(unit_vec ${CMAKE_CURRENT_LIST_DIR}/vec.c unit)
+ravine_test(unit_product ${CMAKE_CURRENT_LIST_DIR}/product.c unit)
 ravine_test(unit_layers ${CMAKE_CURRENT_LIST_DIR}/layers.c unit)

@@ -36,9 +36,21 @@ static void finish(rv_activation act, int64_t rows, int64_t width, float *y, con
     RV_ACTIVATION_SWITCH(act, finish_of((rv_activation)ACT, rows, width, y, bias, slope))
 }
 
-/* One vector of n lanes of `rows` rows: gz stored, its sum added to gbias. */
-RV_INLINE void start_at(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, float *gz,
-                        float *gbias, size_t n)
+/* Where the gradient before the activation goes; each may be NULL. */
+typedef struct targets {
+    float *gz;
+    uint16_t *gz_bf16;
+    float *gbias;
+} targets;
+
+static inline targets targets_at(targets t, int64_t at, int64_t column)
+{
+    return (targets){t.gz ? t.gz + at : NULL, t.gz_bf16 ? t.gz_bf16 + at : NULL, t.gbias ? t.gbias + column : NULL};
+}
+
+/* One vector of n lanes of `rows` rows. */
+RV_INLINE void start_at(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, targets to,
+                        size_t n)
 {
     vf sum = vf_zero();
     for (int r = 0; r < rows; r++) {
@@ -46,42 +58,53 @@ RV_INLINE void start_at(rv_activation act, int rows, int64_t width, const float 
         if (act != RV_ACT_NONE) {
             vf s = vf_load_n(stored + r * width, n);
             g *= vf_activation_slope(act, s, s);
-            vf_store_n(gz + r * width, g, n);
         }
+        if (to.gz)
+            vf_store_n(to.gz + r * width, g, n);
+        if (to.gz_bf16)
+            vf_store_bf16_n(to.gz_bf16 + r * width, g, n);
         sum += g;
     }
-    if (gbias)
-        vf_store_n(gbias, vf_load_n(gbias, n) + sum, n);
+    if (to.gbias)
+        vf_store_n(to.gbias, vf_load_n(to.gbias, n) + sum, n);
 }
 
-RV_INLINE void start_rows(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, float *gz,
-                          float *gbias)
+RV_INLINE void start_rows(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, targets to)
 {
     const int64_t whole = width - width % RV_LANES;
     for (int64_t j = 0; j < whole; j += RV_LANES)
-        start_at(act, rows, width, stored + j, gy + j, gz ? gz + j : NULL, gbias ? gbias + j : NULL, RV_LANES);
+        start_at(act, rows, width, stored + j, gy + j, targets_at(to, j, j), RV_LANES);
     if (whole < width)
-        start_at(act, rows, width, stored + whole, gy + whole, gz ? gz + whole : NULL, gbias ? gbias + whole : NULL,
-                 (size_t)(width - whole));
+        start_at(act, rows, width, stored + whole, gy + whole, targets_at(to, whole, whole), (size_t)(width - whole));
 }
 
 RV_INLINE void start_of(rv_activation act, int64_t rows, int64_t width, const float *stored, const float *gy,
-                        float *gz, float *gbias)
+                        targets to)
 {
     int64_t r = 0;
     for (; r + TOGETHER <= rows; r += TOGETHER)
-        start_rows(act, TOGETHER, width, stored + r * width, gy + r * width, gz ? gz + r * width : NULL, gbias);
+        start_rows(act, TOGETHER, width, stored + r * width, gy + r * width, targets_at(to, r * width, 0));
     for (; r < rows; r++)
-        start_rows(act, 1, width, stored + r * width, gy + r * width, gz ? gz + r * width : NULL, gbias);
+        start_rows(act, 1, width, stored + r * width, gy + r * width, targets_at(to, r * width, 0));
 }
 
 static void start(rv_activation act, int64_t rows, int64_t width, const float *y, const float *slope,
-                  const float *gy, float *gz, bool add, float *gbias)
+                  const float *gy, float *gz, uint16_t *gz_bf16, bool add, float *gbias)
 {
-    const float *stored = rv_activation_saves(act) ? slope : y;
+    /* Without an activation nothing is read from here, but pointers are moved. */
+    const float *stored = act == RV_ACT_NONE ? gy : rv_activation_saves(act) ? slope : y;
+    const targets to = {gz, gz_bf16, gbias};
     for (int64_t j = 0; gbias && !add && j < width; j++)
         gbias[j] = 0;
-    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, stored, gy, gz, gbias))
+    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, stored, gy, to))
 }
 
-const struct rv_cpu_linear RV_CPU_TABLE(linear) = {.finish = finish, .start = start};
+static void round_bf16(int64_t n, const float *x, uint16_t *y)
+{
+    const int64_t whole = n - n % RV_LANES;
+    for (int64_t i = 0; i < whole; i += RV_LANES)
+        vf_store_bf16(y + i, vf_load(x + i));
+    vf_store_bf16_n(y + whole, vf_load_n(x + whole, (size_t)(n - whole)), (size_t)(n - whole));
+}
+
+const struct rv_cpu_linear RV_CPU_TABLE(linear) = {.finish = finish, .start = start, .round = round_bf16};

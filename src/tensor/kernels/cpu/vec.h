@@ -232,6 +232,18 @@ RV_INLINE void vf_store_bf16(uint16_t *p, vf v)
     memcpy(p, &h, sizeof h);
 }
 
+/* The first n lanes, n in [0, RV_LANES]. */
+RV_INLINE void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
+{
+    uint16_t whole[RV_LANES];
+    if (n == RV_LANES) {
+        vf_store_bf16(p, v);
+        return;
+    }
+    vf_store_bf16(whole, v);
+    memcpy(p, whole, n * sizeof *p);
+}
+
 /* ---- functions ---- */
 
 /* x rounded to an integer (ties to even), |x| < 2^22. */
