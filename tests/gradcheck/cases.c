@@ -148,7 +148,7 @@ static rv_value block(problem *p)
     X(PLAIN, reduce_sum_middle, rv_reduce(G, A(x, B, S0, S1), 1, RV_REDUCE_SUM))                            \
     X(PLAIN, reduce_mean_middle, rv_reduce(G, A(x, B, S0, S1), 1, RV_REDUCE_MEAN))                          \
     X(PLAIN, reduce_mean_last, rv_reduce(G, A(x, B, S0, S1), 2, RV_REDUCE_MEAN))                            \
-    X(PLAIN, block, block(p))                                                                               \
+    X(DEEP, block, block(p))                                                                                \
     X(LOSS, cross_entropy, ENTROPY(IDS, .label_smoothing = 0))                                              \
     X(LOSS, cross_entropy_smoothing, ENTROPY(IDS, .label_smoothing = 0.2))                                  \
     X(LOSS, cross_entropy_weights, ENTROPY(IDS, .class_weights = class_weights))                            \

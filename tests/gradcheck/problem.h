@@ -51,6 +51,7 @@ typedef struct problem {
 
 typedef enum case_kind {
     CASE_PLAIN,
+    CASE_DEEP,  /* several operations: what bf16 rounds grows, so float32 only is compared */
     CASE_MODAL, /* training and evaluation differ */
     CASE_LOSS   /* the result is a loss already */
 } case_kind;
