@@ -14,9 +14,9 @@
 #include "tensor/kernels/cpu/product.h"
 
 enum {
-    BLOCK_BYTES = 1 << 18, /* of a block of the result */
-    PACK_ROWS = 8,         /* from here on the transposition pays */
-    BF16_ROWS = 48         /* from here on a sum over the rows is faster in bf16 */
+    BLOCK_BYTES = 1 << 18,  /* of a block of the result */
+    LARGE_WEIGHT = 1 << 18, /* elements: beyond the second-level cache with their transpose */
+    BF16_ROWS = 48          /* from here on a sum over the rows is faster in bf16 */
 };
 
 typedef struct extents {
@@ -73,7 +73,9 @@ static size_t packed(const rv_node *node)
     const extents x = extents_of(node);
     if (takes_bf16(node))
         return ask(node, rv_dense_packed);
-    return x.rows >= PACK_ROWS ? (size_t)(x.in * x.out) * sizeof(float) : 0;
+    /* From so many rows on (of each of some eight shards) the transposition pays. */
+    const int64_t least = x.in * x.out < LARGE_WEIGHT ? 4 : 16;
+    return x.rows >= least ? (size_t)(x.in * x.out) * sizeof(float) : 0;
 }
 
 static rv_status pack(const rv_node *node, const void *prepared, const void *weight, void *to, rv_error *err)

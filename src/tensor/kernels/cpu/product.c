@@ -1,15 +1,16 @@
-/* Choice of the engine for a product.  Measured (bench_kernels): oneDNN's sgemm leads
- * on products of some size; below that its call costs more than the sum, and the
- * register tiles of gemm.c (which want b in rows) or OpenBLAS win. */
+/* Choice of the engine for a product.  Measured (bench_kernels): oneDNN's sgemm leads on
+ * products of some size; below that its call costs more than the sum, and the register
+ * tiles of gemm.c win, which want b in rows.  OpenBLAS falls behind by up to eight times
+ * on some shapes of few rows, and leads nowhere by much. */
 #include "tensor/kernels/cpu/product.h"
 
-#include <cblas.h>
-#include <dnnl.h>
+#include <oneapi/dnnl/dnnl.h>
 #include <string.h>
 
 #include "tensor/kernels/cpu/gemm.h"
+#include "tensor/kernels/cpu/onednn.h"
 
-/* Multiply-adds below which the call of oneDNN does not pay. */
+/* Multiply-adds up to which the call of oneDNN does not pay. */
 static const int64_t small_product = 64 * 64 * 64;
 
 static void clear(int64_t m, int64_t n, float *c, int64_t ldc)
@@ -28,17 +29,14 @@ rv_status rv_product(int64_t m, int64_t n, int64_t k, rv_matrix a, rv_matrix b, 
             clear(m, n, c, ldc);
         return RV_OK;
     }
-    const float beta = add ? 1 : 0;
-    if (m * n * k > small_product) {
-        dnnl_status_t status = dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', m, n, k, 1, a.data,
-                                          a.ld, b.data, b.ld, beta, c, ldc);
-        return status == dnnl_success ? RV_OK : rv_fail(err, RV_E_MEMORY, "product: oneDNN status %d", (int)status);
-    }
-    if (!b.transposed)
+    if (!b.transposed && m * n * k <= small_product) {
         rv_cpu()->gemm->product(m, n, k, a.data, a.transposed ? 1 : a.ld, a.transposed ? a.ld : 1, b.data, b.ld, add,
                                 c, ldc);
-    else
-        cblas_sgemm(CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1,
-                    a.data, (int)a.ld, b.data, (int)b.ld, beta, c, (int)ldc);
-    return RV_OK;
+        return RV_OK;
+    }
+    const int threads = rv_onednn_threads(1);
+    const dnnl_status_t status = dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', m, n, k, 1, a.data,
+                                            a.ld, b.data, b.ld, add ? 1 : 0, c, ldc);
+    rv_onednn_threads(threads);
+    return rv_onednn_check(status, "product", err);
 }

@@ -11,8 +11,8 @@ typedef struct rv_matrix {
     bool transposed; /* stored as its transpose */
 } rv_matrix;
 
-/* c [m, n] (+)= a [m, k] b [k, n].  Single-threaded: the calling worker has set OpenMP's
- * thread number to one.  RV_E_MEMORY: no room for the engine's packing. */
+/* c [m, n] (+)= a [m, k] b [k, n], on the calling thread alone.  RV_E_MEMORY: no room for
+ * the engine's packing. */
 rv_status rv_product(int64_t m, int64_t n, int64_t k, rv_matrix a, rv_matrix b, bool add, float *c, int64_t ldc,
                      rv_error *err);
 
