@@ -37,25 +37,25 @@ quickstart: setup
 check: setup-check
 	cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX)
 	cmake --build $(BUILD) --parallel $(JOBS)
-	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
+	ctest --no-tests=error --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
 
 # What follows needs the packages of `make setup-check`.
 check-quick: $(BUILD)/build.ninja
 	cmake --build $(BUILD) --parallel $(JOBS)
-	ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) -LE slow
+	ctest --no-tests=error --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) -LE slow
 
 check-clang:
 	cmake --preset clang
 	cmake --build build/clang --parallel $(JOBS)
-	ctest --test-dir build/clang --output-on-failure --parallel $(JOBS) -LE slow
+	ctest --no-tests=error --test-dir build/clang --output-on-failure --parallel $(JOBS) -LE slow
 
 check-sanitizers:
 	cmake --preset asan
 	cmake --build build/asan --parallel $(JOBS)
-	ctest --test-dir build/asan --output-on-failure --parallel $(JOBS) -LE "slow|no-sanitizer"
+	ctest --no-tests=error --test-dir build/asan --output-on-failure --parallel $(JOBS) -LE "slow|no-sanitizer"
 	cmake --preset tsan
 	cmake --build build/tsan --parallel $(JOBS)
-	ctest --test-dir build/tsan --output-on-failure --parallel $(JOBS) -L threads
+	ctest --no-tests=error --test-dir build/tsan --output-on-failure --parallel $(JOBS) -L threads
 
 bench: build
 	cmake --build $(BUILD) --parallel $(JOBS) --target bench_kernels bench_layers bench_train
