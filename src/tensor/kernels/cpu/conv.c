@@ -4,21 +4,11 @@
  * oneDNN's execute allocates a few small objects of its own; nothing else does. */
 #include "tensor/kernels/cpu/conv.h"
 
-#include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
 
 #include "core/arena.h"
 #include "tensor/kernels/cpu/elementwise.h"
-
-/* libgomp's, which oneDNN runs on; clang ships no omp.h for it. */
-extern int omp_get_max_threads(void);
-extern void omp_set_num_threads(int threads);
-
-/* One step: a primitive, and where its operands lie. */
-typedef struct step {
-    dnnl_primitive_t primitive;
-    dnnl_memory_desc_t scratch;
-} step;
+#include "tensor/kernels/cpu/onednn.h"
 
 struct rv_conv {
     rv_conv_shape shape;
@@ -28,65 +18,23 @@ struct rv_conv {
     dnnl_memory_desc_t x32, y32;       /* what callers hold */
     dnnl_memory_desc_t kernel, bias;   /* what callers hold */
     dnnl_memory_desc_t forward_kernel, data_kernel, gradient_kernel;
-    step forward, data, weights;
-    step pack_forward, pack_data;      /* kernel -> library layouts */
-    step unpack, unpack_add;           /* gradient_kernel -> kernel */
-    step round_x, round_y;             /* f32 -> bf16 */
+    rv_step forward, data, weights;
+    rv_step pack_forward, pack_data;      /* kernel -> library layouts */
+    rv_step unpack, unpack_add;           /* gradient_kernel -> kernel */
+    rv_step round_x, round_y;             /* f32 -> bf16 */
 };
-
-typedef struct operand {
-    int role;
-    const dnnl_memory_desc_t *desc;
-    const void *data;
-} operand;
-
-enum { MAX_OPERANDS = 6 };
-
-static rv_status check(dnnl_status_t status, const char *what, rv_error *err)
-{
-    if (status == dnnl_success)
-        return RV_OK;
-    return rv_fail(err, status == dnnl_out_of_memory ? RV_E_MEMORY : RV_E_UNSUPPORTED,
-                   "convolution: %s: oneDNN status %d", what, (int)status);
-}
 
 /* ---- execution -------------------------------------------------------- */
 
-static rv_status execute(const rv_conv *conv, const step *s, const operand *operands, int count,
+static rv_status execute(const rv_conv *conv, const rv_step *step, const rv_step_operand *operands, int count,
                          void *scratch, rv_error *err)
 {
-    dnnl_exec_arg_t args[MAX_OPERANDS];
-    dnnl_stream_t stream = NULL;
-    int made = 0;
-    dnnl_status_t status = dnnl_stream_create(&stream, conv->engine, dnnl_stream_default_flags);
-    for (; status == dnnl_success && made < count; made++) {
-        status = dnnl_memory_create(&args[made].memory, operands[made].desc, conv->engine,
-                                    (void *)(uintptr_t)operands[made].data);
-        args[made].arg = operands[made].role;
-        if (status != dnnl_success)
-            break;
-    }
-    if (status == dnnl_success && dnnl_memory_desc_get_size(&s->scratch) > 0) {
-        status = dnnl_memory_create(&args[made].memory, &s->scratch, conv->engine, scratch);
-        args[made].arg = DNNL_ARG_SCRATCHPAD;
-        made += status == dnnl_success;
-    }
-    if (status == dnnl_success) {
-        /* The setting belongs to the calling thread; give it back as it was. */
-        const int threads = omp_get_max_threads();
-        omp_set_num_threads(1);
-        status = dnnl_primitive_execute(s->primitive, stream, made, args);
-        omp_set_num_threads(threads);
-    }
-    while (made > 0)
-        dnnl_memory_destroy(args[--made].memory);
-    dnnl_stream_destroy(stream);
-    return check(status, "execution", err);
+    return rv_step_run(step, conv->engine, operands, count, scratch, "convolution", err);
 }
 
-#define EXECUTE(conv, s, scratch, err, ...)                                                        \
-    execute(conv, s, (const operand[]){__VA_ARGS__},                                               \
-            (int)(sizeof((const operand[]){__VA_ARGS__}) / sizeof(operand)), scratch, err)
+#define EXECUTE(conv, step, scratch, err, ...)                                                     \
+    execute(conv, step, (const rv_step_operand[]){__VA_ARGS__},                                    \
+            (int)(sizeof((const rv_step_operand[]){__VA_ARGS__}) / sizeof(rv_step_operand)), scratch, err)
 
 /* ---- construction ----------------------------------------------------- */
 
@@ -110,40 +58,17 @@ static dnnl_memory_desc_t describe_kernel(const rv_conv_shape *s, dnnl_data_type
     return describe(5, grouped, type, any ? dnnl_format_tag_any : dnnl_goihw);
 }
 
-static dnnl_memory_desc_t query(const_dnnl_primitive_desc_t desc, dnnl_query_t what)
-{
-    const dnnl_memory_desc_t *found = dnnl_primitive_desc_query_md(desc, what, 0);
-    return found ? *found : (dnnl_memory_desc_t){0};
-}
-
-static dnnl_status_t finish_step(step *s, const_dnnl_primitive_desc_t desc)
-{
-    s->scratch = query(desc, dnnl_query_scratchpad_md);
-    return dnnl_primitive_create(&s->primitive, desc);
-}
-
-static dnnl_status_t make_reorder(const rv_conv *conv, step *s, const dnnl_memory_desc_t *from,
+static dnnl_status_t make_reorder(const rv_conv *conv, rv_step *step, const dnnl_memory_desc_t *from,
                                   const dnnl_memory_desc_t *to, bool add)
 {
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_post_ops_t sum = NULL;
     dnnl_primitive_desc_t desc = NULL;
-    dnnl_status_t status = dnnl_primitive_attr_create(&attr);
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    if (status == dnnl_success && add) {
-        status = dnnl_post_ops_create(&sum);
-        if (status == dnnl_success)
-            status = dnnl_post_ops_append_sum(sum, 1);
-        if (status == dnnl_success)
-            status = dnnl_primitive_attr_set_post_ops(attr, sum);
-    }
+    dnnl_status_t status = rv_onednn_attributes(&attr, add);
     if (status == dnnl_success)
         status = dnnl_reorder_primitive_desc_create(&desc, from, conv->engine, to, conv->engine, attr);
     if (status == dnnl_success)
-        status = finish_step(s, desc);
+        status = rv_step_make(step, desc);
     dnnl_primitive_desc_destroy(desc);
-    dnnl_post_ops_destroy(sum);
     dnnl_primitive_attr_destroy(attr);
     return status;
 }
@@ -163,8 +88,8 @@ static dnnl_status_t make_forward(rv_conv *conv, const geometry *g, const dnnl_m
         status = dnnl_primitive_desc_create(desc, &op, attr, conv->engine, NULL);
     if (status != dnnl_success)
         return status;
-    conv->forward_kernel = query(*desc, dnnl_query_weights_md);
-    return finish_step(&conv->forward, *desc);
+    conv->forward_kernel = rv_onednn_query(*desc, dnnl_query_weights_md);
+    return rv_step_make(&conv->forward, *desc);
 }
 
 static dnnl_status_t make_data(rv_conv *conv, const geometry *g, const dnnl_memory_desc_t *any,
@@ -178,8 +103,8 @@ static dnnl_status_t make_data(rv_conv *conv, const geometry *g, const dnnl_memo
     if (status == dnnl_success)
         status = dnnl_primitive_desc_create(&desc, &op, attr, conv->engine, forward);
     if (status == dnnl_success) {
-        conv->data_kernel = query(desc, dnnl_query_weights_md);
-        status = finish_step(&conv->data, desc);
+        conv->data_kernel = rv_onednn_query(desc, dnnl_query_weights_md);
+        status = rv_step_make(&conv->data, desc);
     }
     dnnl_primitive_desc_destroy(desc);
     return status;
@@ -196,8 +121,8 @@ static dnnl_status_t make_weights(rv_conv *conv, const geometry *g, const dnnl_m
     if (status == dnnl_success)
         status = dnnl_primitive_desc_create(&desc, &op, attr, conv->engine, forward);
     if (status == dnnl_success) {
-        conv->gradient_kernel = query(desc, dnnl_query_diff_weights_md);
-        status = finish_step(&conv->weights, desc);
+        conv->gradient_kernel = rv_onednn_query(desc, dnnl_query_diff_weights_md);
+        status = rv_step_make(&conv->weights, desc);
     }
     dnnl_primitive_desc_destroy(desc);
     return status;
@@ -205,11 +130,10 @@ static dnnl_status_t make_weights(rv_conv *conv, const geometry *g, const dnnl_m
 
 static void release_steps(rv_conv *conv)
 {
-    step *const steps[] = {&conv->forward, &conv->data,   &conv->weights,    &conv->pack_forward, &conv->pack_data,
+    rv_step *const steps[] = {&conv->forward, &conv->data,   &conv->weights,    &conv->pack_forward, &conv->pack_data,
                            &conv->unpack,  &conv->unpack_add, &conv->round_x, &conv->round_y};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        dnnl_primitive_destroy(steps[i]->primitive);
-        *steps[i] = (step){0};
+        rv_step_release(steps[i]);
     }
 }
 
@@ -227,9 +151,7 @@ static dnnl_status_t make_products(rv_conv *conv, dnnl_data_type_t type)
     conv->y32 = describe(4, y, dnnl_f32, dnnl_nhwc);
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t forward = NULL;
-    dnnl_status_t status = dnnl_primitive_attr_create(&attr);
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    dnnl_status_t status = rv_onednn_attributes(&attr, false);
     if (status == dnnl_success)
         status = make_forward(conv, &g, &any, attr, &forward);
     if (status == dnnl_success)
@@ -292,10 +214,9 @@ rv_status rv_conv_new(rv_conv **out, const rv_conv_shape *shape, rv_error *err)
         return rv_fail(err, RV_E_MEMORY, "convolution: out of memory");
     conv->shape = *shape;
     /* oneDNN plans for the number of threads it sees. */
-    const int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
-    const rv_status status = check(make(conv), "construction", err);
-    omp_set_num_threads(threads);
+    const int threads = rv_onednn_threads(1);
+    const rv_status status = rv_onednn_check(make(conv), "convolution", err);
+    rv_onednn_threads(threads);
     if (status != RV_OK)
         rv_conv_free(conv);
     else
@@ -338,7 +259,7 @@ typedef struct places {
 
 static places place(const rv_conv *conv)
 {
-    const step *const steps[] = {&conv->forward, &conv->data, &conv->weights, &conv->unpack, &conv->unpack_add};
+    const rv_step *const steps[] = {&conv->forward, &conv->data, &conv->weights, &conv->unpack, &conv->unpack_add};
     places p = {0};
     p.kernel = conv->bf16 ? aligned_size(&conv->y) : 0;
     p.bias = p.kernel + aligned_size(&conv->gradient_kernel);
@@ -346,7 +267,7 @@ static places place(const rv_conv *conv)
     p.library = p.x + aligned_size(&conv->x32);
     p.end = p.library;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        const size_t end = p.library + dnnl_memory_desc_get_size(&steps[i]->scratch);
+        const size_t end = p.library + rv_step_scratch(steps[i]);
         p.end = p.end > end ? p.end : end;
     }
     return p;
@@ -375,7 +296,7 @@ rv_status rv_conv_forward(const rv_conv *conv, const void *packed, const float *
     if (conv->bf16)
         RV_TRY(EXECUTE(conv, &conv->round_x, NULL, err, {DNNL_ARG_FROM, &conv->x32, x},
                        {DNNL_ARG_TO, &conv->x, rounded}));
-    const operand operands[] = {{DNNL_ARG_SRC, &conv->x, conv->bf16 ? rounded : x},
+    const rv_step_operand operands[] = {{DNNL_ARG_SRC, &conv->x, conv->bf16 ? rounded : x},
                                 {DNNL_ARG_WEIGHTS, &conv->forward_kernel, packed},
                                 {DNNL_ARG_DST, &conv->y32, y},
                                 {DNNL_ARG_BIAS, &conv->bias, bias}};
@@ -405,9 +326,9 @@ static rv_status backward_kernel(const rv_conv *conv, const void *x, const void 
                                  const rv_conv_gradients *g, char *scratch, rv_error *err)
 {
     const places p = place(conv);
-    const step *unpack = g->add_kernel ? &conv->unpack_add : &conv->unpack;
+    const rv_step *unpack = g->add_kernel ? &conv->unpack_add : &conv->unpack;
     float *gbias = g->bias && !g->add_bias ? g->bias : (float *)(void *)(scratch + p.bias);
-    const operand operands[] = {{DNNL_ARG_SRC, &conv->x, x},
+    const rv_step_operand operands[] = {{DNNL_ARG_SRC, &conv->x, x},
                                 {DNNL_ARG_DIFF_DST, &conv->y, gy},
                                 {DNNL_ARG_DIFF_WEIGHTS, &conv->gradient_kernel, scratch + p.kernel},
                                 {DNNL_ARG_DIFF_BIAS, &conv->bias, gbias}};
