@@ -48,7 +48,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)
 {
     const params *o = values;
-    rv_network network = {.name = "char-lm", .build = build, .params = values, .batch = 12, .shards = 4,
+    rv_network network = {.name = "char-lm", .build = build, .params = values, .batch = 12, .shards = 4, .least_rows = 2,
                           .evaluation_rows = 8, .evaluation_limit = o->evaluate};
     RV_TRY(rv_source_text(&network.source, env->data, (int)o->block, err));
     return rv_network_new(out, &network, env, err);

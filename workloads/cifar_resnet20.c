@@ -70,7 +70,7 @@ static rv_status make(const void *values, const rv_workload_env *env, rv_objecti
 {
     const params *o = values;
     rv_network network = {.name = "cifar-resnet20", .build = build, .params = values, .batch = 128,
-                          .shards = 8, .drop_last = true, .evaluation_rows = 32,
+                          .shards = 8, .least_rows = 4, .drop_last = true, .evaluation_rows = 32,
                           .evaluation_limit = o->evaluate};
     RV_TRY(rv_source_images(&network.source, RV_IMAGES_CIFAR10, env->data, o->images, 2000, o->augment, err));
     return rv_network_new(out, &network, env, err);

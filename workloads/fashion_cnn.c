@@ -40,7 +40,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)
 {
     const params *o = values;
-    rv_network network = {.name = "fashion-cnn", .build = build, .params = values, .batch = 512, .shards = 8,
+    rv_network network = {.name = "fashion-cnn", .build = build, .params = values, .batch = 512, .shards = 8, .least_rows = 8,
                           .evaluation_rows = 64};
     RV_TRY(rv_source_images(&network.source, RV_IMAGES_FASHION, env->data, o->images, 5000, false, err));
     return rv_network_new(out, &network, env, err);

@@ -52,7 +52,7 @@ static rv_status make(const void *values, const rv_workload_env *env, rv_objecti
     static const char *const operations[] = {"division", "addition", "subtraction", "multiplication"};
     const params *o = values;
     rv_network network = {.name = "modular-division", .build = build, .params = values, .batch = 512,
-                          .shards = 8, .evaluation_rows = 256};
+                          .shards = 8, .least_rows = 16, .evaluation_rows = 256};
     RV_TRY(rv_source_modular(&network.source, (int)o->p, operations[o->operation], o->fraction,
                              (uint64_t)o->split, err));
     return rv_network_new(out, &network, env, err);

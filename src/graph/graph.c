@@ -215,6 +215,7 @@ rv_value rv_graph_parameter(rv_graph *graph, const char *name, rv_role role, rv_
     parameter->shape = shape;
     parameter->init = init;
     parameter->parts = 1;
+    parameter->parts = 1;
     return add_value(graph, (rv_graph_value){RV_FROM_PARAMETER, graph->parameter_list.count - 1, shape, RV_F32});
 }
 

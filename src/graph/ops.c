@@ -73,6 +73,8 @@ rv_value rv_group_norm(rv_graph *graph, rv_value x, rv_value gain, rv_value shif
 
 rv_value rv_dropout(rv_graph *graph, rv_value x, double rate, bool channels)
 {
+    if (rate == 0)
+        return x;
     const rv_dropout_attr attr = {rate, channels};
     return rv_graph_node(graph, &rv_op_dropout, OPERANDS(x), &attr, sizeof attr);
 }

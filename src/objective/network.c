@@ -152,7 +152,7 @@ static rv_status construct(network_objective *o, const rv_network *network, cons
                            rv_error *err)
 {
     int64_t batch = env->batch > 0 ? env->batch : network->batch;
-    while (o->shards > 1 && o->shards > batch)
+    while (o->shards > 1 && (o->shards > batch || (o->shards > 2 && batch < o->shards * network->least_rows)))
         o->shards /= 2;
     int64_t rows = (batch + o->shards - 1) / o->shards;
     rv_plan_options options = {.backend = env->backend, .gradient = true, .bf16 = env->bf16};

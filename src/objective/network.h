@@ -18,7 +18,8 @@ typedef struct rv_network {
     const void *params;     /* only read while rv_network_new runs */
     rv_source *source;      /* owned by the objective, also when it fails */
     int64_t batch;          /* examples of a part */
-    int shards;             /* a power of two; shards * rows >= batch */
+    int shards;             /* a power of two: most shards of a batch */
+    int64_t least_rows;     /* examples of a shard below which a batch is cut into fewer, down to 2 */
     bool drop_last;         /* whole batches only (batch norm); else the last one is padded */
     int64_t evaluation_rows;  /* examples of one evaluation shard */
     int64_t evaluation_limit; /* evaluate at most so many examples of a split; 0: all */
