@@ -7,7 +7,8 @@
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                    \
     REAL(dropout, 0, 0, 1, RV_PARAM_OPEN_HI, "before the dense layer")                           \
-    INT(images, 0, 0, 60000, 0, "training images to keep; 0: all")
+    INT(images, 0, 0, 60000, 0, "training images to keep; 0: all")                             \
+    INT(evaluate, 0, 0, 60000, 0, "images of a split that an evaluation reads; 0: all")
 
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "fashion-cnn", params, PARAMS);
@@ -41,7 +42,7 @@ static rv_status make(const void *values, const rv_workload_env *env, rv_objecti
 {
     const params *o = values;
     rv_network network = {.name = "fashion-cnn", .build = build, .params = values, .batch = 512, .shards = 8, .least_rows = 8,
-                          .evaluation_rows = 64};
+                          .evaluation_rows = 64, .evaluation_limit = o->evaluate};
     RV_TRY(rv_source_images(&network.source, RV_IMAGES_FASHION, env->data, o->images, 5000, false, err));
     return rv_network_new(out, &network, env, err);
 }

@@ -9,7 +9,8 @@
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                     \
     INT(hidden, 512, 1, 65536, 0, "width of the hidden layers")                   \
     INT(layers, 2, 1, 64, 0, "hidden layers")                                     \
-    INT(images, 0, 0, 60000, 0, "training images to keep; 0: all")
+    INT(images, 0, 0, 60000, 0, "training images to keep; 0: all")                             \
+    INT(evaluate, 0, 0, 60000, 0, "images of a split that an evaluation reads; 0: all")
 
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "mnist-mlp", params, PARAMS);
@@ -41,7 +42,7 @@ static rv_status make(const void *values, const rv_workload_env *env, rv_objecti
 {
     const params *o = values;
     rv_network network = {.name = "mnist-mlp", .build = build, .params = values, .batch = 128, .shards = 2,
-                          .evaluation_rows = 128};
+                          .evaluation_rows = 128, .evaluation_limit = o->evaluate};
     RV_TRY(rv_source_images(&network.source, RV_IMAGES_MNIST, env->data, o->images, 5000, false, err));
     return rv_network_new(out, &network, env, err);
 }
