@@ -40,10 +40,12 @@ static rv_status find_schedule(const char *name, const rv_schedule_info **out, r
     return rv_draft_unknown("schedule", name, names, count, err);
 }
 
-/* "adamw@1" is the method adamw. */
+/* "adamw@1" is the method adamw; NULL: no name, or none of ours. */
 static const rv_method_info *method_of(const char *optimizer)
 {
     char name[RV_NAME_SIZE];
+    if (optimizer == NULL)
+        return NULL;
     snprintf(name, sizeof name, "%.*s", (int)strcspn(optimizer, "@"), optimizer);
     return rv_method_find(name);
 }
