@@ -40,9 +40,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
     }
     x = rv_nn_layer_norm(graph, "norm", x, false);
     rv_value logits = rv_linear(graph, x, tokens, RV_NONE, RV_ACT_NONE); /* [rows, block, ALPHABET] */
-    rv_graph_set_output(graph, "logits", logits);
-    rv_cross_entropy_options options = {.ignore_negative = true};
-    rv_graph_set_loss(graph, rv_cross_entropy(graph, logits, inputs[1], options));
+    rv_nn_classify(graph, logits, inputs[1]);
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)

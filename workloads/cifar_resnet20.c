@@ -61,9 +61,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
     x = rv_global_pool(graph, x); /* [rows, 64] */
     rv_layer head = {.out = 10, .role = RV_ROLE_HEAD, .bias = true, .weight_init = rv_init_he(64)};
     rv_value logits = rv_nn_linear(graph, "head", x, head);
-    rv_graph_set_output(graph, "logits", logits);
-    rv_cross_entropy_options options = {.ignore_negative = true};
-    rv_graph_set_loss(graph, rv_cross_entropy(graph, logits, inputs[1], options));
+    rv_nn_classify(graph, logits, inputs[1]);
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)

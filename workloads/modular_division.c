@@ -42,9 +42,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
                      .weight_init = rv_init_torch_linear(o->width),
                      .bias_init = rv_init_torch_linear(o->width)};
     rv_value logits = rv_nn_linear(graph, "head", x, head); /* [rows, p + 2] */
-    rv_graph_set_output(graph, "logits", logits);
-    rv_cross_entropy_options options = {.ignore_negative = true};
-    rv_graph_set_loss(graph, rv_cross_entropy(graph, logits, inputs[1], options));
+    rv_nn_classify(graph, logits, inputs[1]);
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)

@@ -53,6 +53,10 @@ typedef struct rv_transformer {
  * pre-norm x + f(norm(x)), or post-norm norm(x + f(x)) as in Vaswani et al. 2017. */
 RV_API rv_value rv_nn_transformer_block(rv_graph *graph, rv_value x, const rv_transformer *block);
 
+/* The end of a classifier: logits [..., classes] become the output "logits", their cross
+ * entropy with labels [...] the loss; labels below 0 do not count. */
+RV_API void rv_nn_classify(rv_graph *graph, rv_value logits, rv_value labels);
+
 #ifdef __cplusplus
 }
 #endif
