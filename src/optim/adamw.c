@@ -23,11 +23,14 @@ typedef struct adamw_args {
     REAL(lr, 1e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")              \
     REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of gradients")                 \
     REAL(beta2, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")       \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the denominator after bias correction") \
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the denominator") \
     REAL(weight_decay, 1e-2, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times the learning rate") \
-    BOOL(amsgrad, false, "divide by the largest second moment so far")
+    BOOL(amsgrad, false, "divide by the largest second moment so far")                         \
+    CHOICE(eps_place, "after|before", "after", "eps is added after or before the bias correction of v")
 RV_PARAM_STRUCT(adamw_params, ADAMW_PARAMS);
 RV_PARAM_TABLE(adamw_table, "adamw", adamw_params, ADAMW_PARAMS);
+
+enum { EPS_AFTER, EPS_BEFORE };
 
 static bool most_shape(const rv_tensor *tensor, const void *params, rv_shape *shape)
 {
@@ -37,15 +40,15 @@ static bool most_shape(const rv_tensor *tensor, const void *params, rv_shape *sh
 static rv_status step(const rv_run *run)
 {
     const adamw_params *p = run->params;
-    const double t = (double)run->step;
+    const double t = (double)run->step, root = 1 / sqrt(1 - pow(p->beta2, t));
     const adamw_args args = {.keep = 1 - run->lr * p->weight_decay,
                              .beta1 = p->beta1,
                              .beta2 = p->beta2,
                              .rest1 = 1 - p->beta1,
                              .rest2 = 1 - p->beta2,
                              .rate = run->lr / (1 - pow(p->beta1, t)),
-                             .root = 1 / sqrt(1 - pow(p->beta2, t)),
-                             .eps = p->eps};
+                             .root = root,
+                             .eps = p->eps_place == EPS_AFTER ? p->eps : p->eps * root};
     return rv_run_map(run, RV_KERNEL_OF(adamw), &args);
 }
 
@@ -59,7 +62,8 @@ const rv_method rv_method_adamw = {
              .equations = "w <- w (1 - lr weight_decay)\n"
                           "m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2\n"
                           "w <- w - lr/(1 - beta1^t) m / (sqrt(v)/sqrt(1 - beta2^t) + eps)\n"
-                          "amsgrad: the largest v so far (before bias correction) in place of v",
+                          "amsgrad: the largest v so far (before bias correction) in place of v\n"
+                          "eps_place=before: (sqrt(v) + eps)/sqrt(1 - beta2^t)",
              .paper = "Kingma & Ba 2015, Adam; Loshchilov & Hutter 2019, Decoupled weight decay regularization; "
                       "Reddi et al. 2018 (AMSGrad)",
              .reference = "pytorch 2.6.0 torch/optim/adamw.py",

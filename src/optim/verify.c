@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "optim/method.h"
+#include "optim/verify_words.h"
 
 typedef struct replay {
     const char *optimizer, *method, *params, *required;
@@ -72,7 +73,8 @@ static bool fits(const json_t *required, const json_t *hyper)
     return true;
 }
 
-/* Reference names to ours: betas to beta1, beta2, ...; the group "adam" to adamw; the rest as it is. */
+/* Reference names to ours: betas to beta1, beta2, ...; the groups "adam" to adamw
+ * and "muon" to the method replayed; the rest as it is. */
 static rv_status map_params(session *s, const char *prefix, const json_t *hyper, const json_t *required, rv_error *err)
 {
     const char *key;
@@ -80,10 +82,13 @@ static rv_status map_params(session *s, const char *prefix, const json_t *hyper,
     json_object_foreach((json_t *)(uintptr_t)hyper, key, value)
     {
         char name[2 * RV_NAME_SIZE];
-        if (json_is_null(value) || json_object_get(required, key) || (*prefix && strcmp(key, "params") == 0))
+        bool known = false;
+        if (!*prefix)
+            RV_TRY(rv_verify_word(s->result->optimizer, key, value, s->options, &known, err));
+        if (known || json_is_null(value) || json_object_get(required, key) || (*prefix && strcmp(key, "params") == 0))
             continue;
         if (json_is_object(value) && !*prefix) {
-            const char *owner = strcmp(key, "adam") == 0 ? "adamw" : key;
+            const char *owner = strcmp(key, "adam") == 0 ? "adamw" : strcmp(key, "muon") == 0 ? s->row->method : key;
             snprintf(name, sizeof name, "%s.", owner);
             RV_TRY(map_params(s, name, value, required, err));
         } else if (strcmp(key, "betas") == 0) {
@@ -296,7 +301,10 @@ static rv_status new_optimizer(session *s, rv_error *err)
     const rv_optimizer_options options = {.method = s->row->method, .params = params, .dtype = RV_F64};
     const rv_status status = rv_optimizer_new_flat(&s->optimizer, &options, &s->layout, s->w, err);
     free(params);
-    return status == RV_OK ? status : rv_fail_prefix(err, status, "%s: %s", s->path, s->result->optimizer);
+    if (status != RV_OK)
+        return rv_fail_prefix(err, status, "%s: %s", s->path, s->result->optimizer);
+    const json_t *hyper = json_object_get(s->file, "hyperparameters");
+    return rv_verify_initial_state(s->result->optimizer, hyper, s->optimizer, err);
 }
 
 static rv_status run_case(session *s, const char *which, const json_t *object, rv_error *err)
