@@ -13,9 +13,11 @@ typedef struct word {
 static const word words[] = {
 #define RV_WORD(optimizer, key, value, params) {optimizer, key, value, params},
 #define RV_START(optimizer, key, slot) {optimizer, key, "*", "{}"},
+#define RV_APART(optimizer, key, value, tensor)
 #include "optim/verify_words.def"
 #undef RV_WORD
 #undef RV_START
+#undef RV_APART
 };
 
 typedef struct start {
@@ -25,9 +27,22 @@ typedef struct start {
 static const start starts[] = {
 #define RV_WORD(optimizer, key, value, params)
 #define RV_START(optimizer, key, slot) {optimizer, key, slot},
+#define RV_APART(optimizer, key, value, tensor)
 #include "optim/verify_words.def"
 #undef RV_WORD
 #undef RV_START
+#undef RV_APART
+};
+
+/* The field params is the tensor here. */
+static const word aparts[] = {
+#define RV_WORD(optimizer, key, value, params)
+#define RV_START(optimizer, key, slot)
+#define RV_APART(optimizer, key, value, tensor) {optimizer, key, value, tensor},
+#include "optim/verify_words.def"
+#undef RV_WORD
+#undef RV_START
+#undef RV_APART
 };
 
 /* A text of the table is the beginning of what the reference says: some explain at length. */
@@ -99,4 +114,15 @@ rv_status rv_verify_initial_state(const char *optimizer, const json_t *hyper, rv
             status = fill(arrays, count, starts[i].slot, json_object_get(hyper, starts[i].key), err);
     free(arrays);
     return status;
+}
+
+bool rv_verify_apart(const char *optimizer, const json_t *hyper, const char *tensor)
+{
+    for (size_t i = 0; i < sizeof aparts / sizeof aparts[0]; i++) {
+        const json_t *value = json_object_get(hyper, aparts[i].key);
+        if (value && strcmp(aparts[i].optimizer, optimizer) == 0 && strcmp(aparts[i].params, tensor) == 0 &&
+            means(aparts[i].value, value, NULL))
+            return true;
+    }
+    return false;
 }

@@ -14,4 +14,7 @@ rv_status rv_verify_word(const char *optimizer, const char *key, const json_t *v
 /* Copies the initial state that the file's hyperparameters give into a double optimizer. */
 rv_status rv_verify_initial_state(const char *optimizer, const json_t *hyper, rv_optimizer *o, rv_error *err);
 
+/* Whether the file's hyperparameters leave a tensor's trajectory to the eigensolver. */
+bool rv_verify_apart(const char *optimizer, const json_t *hyper, const char *tensor);
+
 #endif

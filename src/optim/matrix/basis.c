@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <cblas.h>
+
 /* Fortran: column-major, hidden lengths of the strings at the end. */
 extern void dsyevd_(const char *job, const char *triangle, const int *n, double *a, const int *lda, double *w,
                     double *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t job_length,
@@ -52,4 +54,44 @@ bool rv_orthonormal(double *a, int rows, int n, double *r, double *work)
         if (!isfinite(a[i]))
             return false;
     return info == 0;
+}
+
+void rv_basis_order(const double *values, int n, int *order)
+{
+    for (int i = 0; i < n; i++) { /* by insertion: values are nearly in order after the first time */
+        int at = i;
+        for (; at > 0 && values[order[at - 1]] > values[i]; at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
+size_t rv_basis_sweep_size(int n)
+{
+    const size_t s = (size_t)n;
+    return 3 * s * s + 2 * s + rv_basis_size(n);
+}
+
+static void multiply(CBLAS_TRANSPOSE flip, const double *a, const double *b, double *c, int n)
+{
+    cblas_dgemm(CblasRowMajor, flip, CblasNoTrans, n, n, n, 1, a, n, b, n, 0, c, n);
+}
+
+bool rv_basis_sweep(double *a, double *q, int n, double *work)
+{
+    const size_t size = (size_t)n * (size_t)n;
+    double *b = work, *r = b + size, *spare = r + size, *values = spare + size;
+    int *order = (int *)(void *)(values + n);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, n, 1, a, n, q, n, 0, spare, n);
+    multiply(CblasNoTrans, q, spare, b, n);
+    if (!rv_orthonormal(b, n, n, r, values + 2 * n))
+        return false;
+    multiply(CblasNoTrans, r, b, spare, n);
+    for (int i = 0; i < n; i++)
+        values[i] = spare[(size_t)i * (size_t)n + (size_t)i];
+    multiply(CblasTrans, b, q, spare, n);
+    rv_basis_order(values, n, order);
+    for (int i = 0; i < n; i++)
+        memcpy(q + (size_t)i * (size_t)n, spare + (size_t)order[i] * (size_t)n, (size_t)n * sizeof *q);
+    return true;
 }

@@ -17,4 +17,14 @@ bool rv_eigen(double *a, int n, double *values, double *work);
  * NULL.  False: not finite. */
 bool rv_orthonormal(double *a, int rows, int n, double *r, double *work);
 
+/* One sweep of the QR algorithm from the basis q (rows, orthonormal): B = q a q' = Q R,
+ * B <- R Q, q <- Q'q; then the rows of q in order of ascending diagonal of B.  a and q [n, n];
+ * a is destroyed; work: rv_basis_sweep_size(n) doubles.  False: not finite. */
+size_t rv_basis_sweep_size(int n);
+bool rv_basis_sweep(double *a, double *q, int n, double *work);
+
+/* Places of n values in ascending order: order[i] is the index of the i-th smallest; equal ones
+ * in order of index. */
+void rv_basis_order(const double *values, int n, int *order);
+
 #endif
