@@ -76,6 +76,8 @@ static const golden files[] = {
     {"algoperf_shampoo_sgd_momentum", "algoperf_shampoo@1", 1e-6},
     {"kl_shampoo", "kl_shampoo@1", 1e-6},
     {"caspr_paper", "caspr@1", 1e-6},
+    {"caspr_adaptive_algoperf", "caspr_adaptive@1", 1e-6},
+    {"caspr_adaptive_algoperf_eigh", "caspr_adaptive@1", 1e-6},
     {"gpa_sgd", "distributed_shampoo@1", 1e-6},
     {"soap", "soap@1", 1e-6},
     {"soap_freq1", "soap@1", 1e-6},
