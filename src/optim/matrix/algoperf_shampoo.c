@@ -50,11 +50,5 @@ const rv_method rv_method_algoperf_shampoo = {
              .params = &algoperf_table,
              .state = RV_SHAMPOO_STATE,
              .bytes_per_parameter = NAN},
-    .tolerance = 1e-6,
-    .slots = rv_shampoo_slots,
-    .slot_count = RV_SHAMPOO_SLOTS,
-    .check = rv_shampoo_check,
-    .workspace = rv_shampoo_workspace,
-    .tasks = rv_shampoo_tasks,
-    .step = rv_shampoo_step,
+    RV_SHAMPOO_PARTS,
 };

@@ -116,14 +116,7 @@ const rv_method rv_method_muon = {
              .params = &muon_table,
              .state = "m: like the tensor",
              .bytes_per_parameter = 4},
-    .tolerance = 1e-10,
-    .slots = rv_muon_slots,
-    .slot_count = 1,
-    .rules = rules,
-    .rule_count = sizeof rules / sizeof rules[0],
-    .workspace = rv_muon_workspace,
-    .tasks = rv_part_tasks,
-    .step = rv_muon_step,
+    RV_MUON_PARTS(rules, 1),
 };
 
 #else

@@ -33,6 +33,12 @@ extern const rv_slot rv_muon_slots[RV_MUON_SLOTS]; /* m; v with normalise */
 size_t rv_muon_workspace(const rv_tensor *tensor, const void *params, rv_dtype dtype);
 rv_status rv_muon_step(const rv_run *run);
 
+/* What the descriptors of the family have in common. */
+#define RV_MUON_PARTS(own_rules, own_slots)                                                       \
+    .tolerance = 1e-10, .slots = rv_muon_slots, .slot_count = own_slots, .rules = own_rules,      \
+    .rule_count = sizeof own_rules / sizeof own_rules[0], .workspace = rv_muon_workspace,         \
+    .tasks = rv_part_tasks, .step = rv_muon_step
+
 /* Where hidden matrices and kernels go; all else takes AdamW with `rest`. */
 #define RV_MUON_RULES(name, most, rest)                                                    \
     {{.roles = RV_ROLE_BIT(RV_ROLE_HIDDEN) | RV_ROLE_BIT(RV_ROLE_CONV),                    \

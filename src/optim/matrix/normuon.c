@@ -40,12 +40,5 @@ const rv_method rv_method_normuon = {
              .params = &normuon_table,
              .state = "m: like the tensor; v: one value per row",
              .bytes_per_parameter = NAN},
-    .tolerance = 1e-10,
-    .slots = rv_muon_slots,
-    .slot_count = RV_MUON_SLOTS,
-    .rules = rules,
-    .rule_count = sizeof rules / sizeof rules[0],
-    .workspace = rv_muon_workspace,
-    .tasks = rv_part_tasks,
-    .step = rv_muon_step,
+    RV_MUON_PARTS(rules, RV_MUON_SLOTS),
 };

@@ -14,9 +14,7 @@
     INT(precondition_frequency, 1, 1, 1e15, RV_PARAM_LOG, "steps between inverse roots; above 1 use grafting") \
     RV_SHAMPOO_ROWS(REAL, INT, BOOL, CHOICE, TEXT)                                                  \
     CHOICE(merging, RV_MERGING_WORDS, "none", "of short axes before blocks are cut")                \
-    CHOICE(grafting, RV_GRAFTING_WORDS, "none", "the method whose step length each block takes over") \
-    REAL(grafting_beta2, 0.99, 0, 1, RV_PARAM_OPEN_HI, "decay of the squares of rmsprop and adam")  \
-    REAL(grafting_epsilon, 1e-10, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the root of the squares") \
+    RV_SHAMPOO_GRAFT_ROWS(REAL, INT, BOOL, CHOICE, TEXT)                                            \
     RV_SHAMPOO_ROOT_ROWS(REAL, INT, BOOL, CHOICE, TEXT)                                             \
     CHOICE(perturb, RV_PERTURB_WORDS, "before", "how epsilon enters the eigendecomposition")        \
     TEXT(exponent_override, "", "exponents instead of 1/(2 order): ORDER:E or ORDER.AXIS:E, apart by spaces")
@@ -43,11 +41,5 @@ const rv_method rv_method_shampoo = {
              .params = &shampoo_table,
              .state = RV_SHAMPOO_STATE,
              .bytes_per_parameter = NAN},
-    .tolerance = 1e-6,
-    .slots = rv_shampoo_slots,
-    .slot_count = RV_SHAMPOO_SLOTS,
-    .check = rv_shampoo_check,
-    .workspace = rv_shampoo_workspace,
-    .tasks = rv_shampoo_tasks,
-    .step = rv_shampoo_step,
+    RV_SHAMPOO_PARTS,
 };

@@ -53,6 +53,12 @@ enum { RV_START_IDENTITY, RV_START_ZERO };
     INT(root_iterations, 100, 1, 10000, RV_PARAM_LOG, "newton, higher_order: at most")                               \
     INT(root_order, 3, 2, 16, 0, "higher_order: of the iteration")
 
+/* Rows of the methods that are not grafted unless it is asked for. */
+#define RV_SHAMPOO_GRAFT_ROWS(REAL, INT, BOOL, CHOICE, TEXT)                                                         \
+    CHOICE(grafting, RV_GRAFTING_WORDS, "none", "the method whose step length each block takes over")                \
+    REAL(grafting_beta2, 0.99, 0, 1, RV_PARAM_OPEN_HI, "decay of the squares of rmsprop and adam")                   \
+    REAL(grafting_epsilon, 1e-10, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the root of the squares")
+
 enum { RV_SHAMPOO_FACTORS, RV_SHAMPOO_ROOTS, RV_SHAMPOO_M, RV_SHAMPOO_SQUARES, RV_SHAMPOO_MOMENTUM, RV_SHAMPOO_Z,
        RV_SHAMPOO_SLOTS };
 extern const rv_slot rv_shampoo_slots[RV_SHAMPOO_SLOTS];
@@ -69,6 +75,11 @@ size_t rv_shampoo_workspace(const rv_tensor *tensor, const void *params, rv_dtyp
 int rv_shampoo_tasks(const rv_tensor *tensor, const void *params);
 rv_status rv_shampoo_step(const rv_run *run);
 void rv_shampoo_evaluation_weights(const rv_run *run, void *const *dst);
+
+/* What the descriptors of the family have in common. */
+#define RV_SHAMPOO_PARTS                                                                                     \
+    .tolerance = 1e-6, .slots = rv_shampoo_slots, .slot_count = RV_SHAMPOO_SLOTS, .check = rv_shampoo_check, \
+    .workspace = rv_shampoo_workspace, .tasks = rv_shampoo_tasks, .step = rv_shampoo_step
 
 /* ---- inside ------------------------------------------------------------------ */
 
