@@ -44,6 +44,14 @@ static const golden files[] = {
     {"muon", "muon@1", 1e-10},
     {"muon_wd", "muon@1", 1e-10},
     {"shampoo_gupta", "shampoo@1", 1e-6},
+    {"prodigy", "prodigy@1", 1e-11},
+    {"prodigy_l2", "prodigy@1", 1e-11},
+    {"prodigy_wd_bc", "prodigy@1", 1e-11},
+    {"dadaptadagrad", "dadapt_adagrad@1", 1e-11},
+    {"dadaptadam", "dadapt_adam@1", 1e-11},
+    {"dadaptadan", "dadapt_adan@1", 1e-11},
+    {"dadaptlion", "dadapt_lion@1", 1e-11},
+    {"dadaptsgd", "dadapt_sgd@1", 1e-11},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
