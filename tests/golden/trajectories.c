@@ -52,6 +52,9 @@ static const golden files[] = {
     {"dadaptadan", "dadapt_adan@1", 1e-11},
     {"dadaptlion", "dadapt_lion@1", 1e-11},
     {"dadaptsgd", "dadapt_sgd@1", 1e-11},
+    {"dog", "dog@1", 1e-12},
+    {"ldog", "ldog@1", 1e-12},
+    {"dowg", "dowg@1", 1e-12},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
