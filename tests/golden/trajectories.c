@@ -55,6 +55,11 @@ static const golden files[] = {
     {"dog", "dog@1", 1e-12},
     {"ldog", "ldog@1", 1e-12},
     {"dowg", "dowg@1", 1e-12},
+    {"lamb_timm", "lamb@1", 1e-12},
+    {"lamb_timm_clip", "lamb@1", 1e-12},
+    {"lars_timm", "lars@1", 1e-12},
+    {"lars_timm_nesterov", "lars@1", 1e-12},
+    {"adamg_algoperf", "adamg@1", 1e-12},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
