@@ -75,7 +75,7 @@ static bool fits(const json_t *required, const json_t *hyper)
     return true;
 }
 
-/* Reference names to ours: betas to beta1, beta2, ...; the group "adam" to adamw; the rest as it is. */
+/* Reference names to ours: betas to beta1, beta2, ...; learning_rate to lr; the group "adam" to adamw; the rest as it is. */
 static rv_status map_params(session *s, const char *prefix, const json_t *hyper, const json_t *required, rv_error *err)
 {
     const char *key;
@@ -94,6 +94,9 @@ static rv_status map_params(session *s, const char *prefix, const json_t *hyper,
                 snprintf(name, sizeof name, "%sbeta%zu", prefix, i + 1);
                 json_object_set(s->options, name, json_array_get(value, i));
             }
+        } else if (strcmp(key, "learning_rate") == 0) {
+            snprintf(name, sizeof name, "%slr", prefix);
+            json_object_set(s->options, name, value);
         } else if (strcmp(key, "max_norm") == 0) {
             s->max_norm = json_number_value(value);
         } else {

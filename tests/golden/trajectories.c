@@ -60,6 +60,11 @@ static const golden files[] = {
     {"lars_timm", "lars@1", 1e-12},
     {"lars_timm_nesterov", "lars@1", 1e-12},
     {"adamg_algoperf", "adamg@1", 1e-12},
+    {"adam_mini", "adam_mini@1", 1e-12},
+    {"amos", "amos@1", 1e-12},
+    {"amos_rows_l2", "amos@1", 1e-12},
+    {"amos_kozistr", "amos@1", 1e-12},
+    {"amos_kozistr_momentum", "amos@1", 1e-12},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
