@@ -12,6 +12,7 @@
 
 typedef struct mini_args {
     double beta1, rest1, keep, rate;
+    double root; /* sqrt(1 - beta2^t) */
 } mini_args;
 
 #define RV_KERNEL_FILE "optim/adam_mini.c"
@@ -104,8 +105,7 @@ static void decide(const rv_run *run, const void *context, int tensor, int64_t s
     rv_segment_put(run, tensor, SLOT_V, segment, v);
     *(mini_args *)args = *common;
     ((mini_args *)args)->keep = decayed ? common->keep : 1;
-    ((mini_args *)args)->rate =
-        common->rate / (sqrt(v) / sqrt(1 - pow(p->beta2, (double)run->step)) + p->eps);
+    ((mini_args *)args)->rate = common->rate / (sqrt(v) / common->root + p->eps);
 }
 
 static const rv_segments segments = {.count = count,
@@ -126,7 +126,8 @@ static rv_status step(const rv_run *run)
     const mini_args args = {.beta1 = p->beta1,
                             .rest1 = 1 - p->beta1,
                             .keep = 1 - run->lr * p->weight_decay,
-                            .rate = run->lr / (1 - pow(p->beta1, (double)run->step))};
+                            .rate = run->lr / (1 - pow(p->beta1, (double)run->step)),
+                            .root = sqrt(1 - pow(p->beta2, (double)run->step))};
     return rv_segments_run(run, &segments, &args);
 }
 

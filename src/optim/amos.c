@@ -12,6 +12,7 @@
 
 typedef struct amos_args {
     double pull, push, momentum, rest; /* weights of w and of g in u */
+    double correction;                 /* 1 - beta^t */
 } amos_args;
 
 #define RV_KERNEL_FILE "optim/amos.c"
@@ -73,12 +74,12 @@ static bool momentum_shape(const rv_tensor *tensor, const void *params, rv_shape
 static void decide(const rv_run *run, const void *context, int tensor, int64_t segment, int64_t size,
                    const double *sums, void *args)
 {
-    (void)context;
     const amos_params *p = run->params;
     const double lr = run->lr, rate = lr * eta_of(&run->tensors[tensor], p), g2 = sums[0] / (double)size;
     const double v = p->beta * rv_segment_get(run, tensor, SLOT_V, segment) + (1 - p->beta) * g2;
     const double b = rv_segment_get(run, tensor, SLOT_B, segment);
-    const double inverse = (1 - pow(p->beta, (double)run->step)) / (p->eps_form == EPS_ADD ? v + p->eps : fmax(v, p->eps));
+    const double correction = ((const amos_args *)context)->correction;
+    const double inverse = correction / (p->eps_form == EPS_ADD ? v + p->eps : fmax(v, p->eps));
     const double gamma = lr * lr * inverse * g2 / sqrt(1 + p->c_coef * sqrt(lr) * b);
     const double fall = 1 / (1 + p->d_coef * sqrt(rate) * b);
     rv_segment_put(run, tensor, SLOT_V, segment, v);
@@ -102,8 +103,9 @@ static int tasks(const rv_tensor *tensor, const void *params)
 
 static rv_status step(const rv_run *run)
 {
-    const amos_args none = {0};
-    return rv_segments_run(run, &segments, &none);
+    const amos_params *p = run->params;
+    const amos_args args = {.correction = 1 - pow(p->beta, (double)run->step)};
+    return rv_segments_run(run, &segments, &args);
 }
 
 static const rv_slot slots[] = {{"v", slot_shape, false}, {"b", slot_shape, false}, {"m", momentum_shape, false}};

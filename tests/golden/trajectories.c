@@ -65,6 +65,8 @@ static const golden files[] = {
     {"amos_rows_l2", "amos@1", 1e-12},
     {"amos_kozistr", "amos@1", 1e-12},
     {"amos_kozistr_momentum", "amos@1", 1e-12},
+    {"amos_algoperf_adam", "amos_algoperf@1", 1e-12},
+    {"amos_algoperf_reduced", "amos_algoperf@1", 1e-12},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
