@@ -67,6 +67,14 @@ static const golden files[] = {
     {"amos_kozistr_momentum", "amos@1", 1e-12},
     {"amos_algoperf_adam", "amos_algoperf@1", 1e-12},
     {"amos_algoperf_reduced", "amos_algoperf@1", 1e-12},
+    {"schedulefree_sgd", "schedule_free_sgd@1", 1e-12},
+    {"schedulefree_sgd_wd_warmup", "schedule_free_sgd@1", 1e-12},
+    {"schedulefree_radam", "schedule_free_radam@1", 1e-12},
+    {"schedulefree_radam_sgdphase", "schedule_free_radam@1", 1e-12},
+    {"algoperf_schedulefree_adamw_v05", "schedule_free_adamw@1", 1e-12},
+    {"algoperf_schedulefree_adamw_v06", "schedule_free_adamw@1", 1e-12},
+    {"algoperf_schedulefree_adamw_weighted", "schedule_free_weighted@1", 1e-12},
+    {"algoperf_schedulefree_prodigy", "schedule_free_prodigy@1", 1e-11},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
