@@ -88,14 +88,18 @@ static bool uses_adamw(const rv_method_info *info)
     return false;
 }
 
-/* Parameters that keep a method from shrinking the weights. */
-static const char *without_decay(const rv_method_info *info)
+/* Parameters without decay of any kind; NULL: the method shrinks weights by its nature. */
+static const char *still_params(const rv_method_info *info)
 {
+    if (strcmp(info->name, "fromage") == 0)
+        return NULL;
+    if (strcmp(info->name, "asgd") == 0)
+        return "lambd=0";
     if (rv_params_find(info->params, "unconstrained"))
         return "unconstrained=true";
-    if (!rv_params_find(info->params, "weight_decay"))
-        return "";
-    return uses_adamw(info) ? "weight_decay=0,adamw.weight_decay=0" : "weight_decay=0";
+    if (uses_adamw(info))
+        return "weight_decay=0,adamw.weight_decay=0";
+    return rv_params_find(info->params, "weight_decay") ? "weight_decay=0" : "";
 }
 
 /* Without decay, zero gradients move nothing at all. */
@@ -104,15 +108,18 @@ static void test_zero_gradients(void **state)
     (void)state;
     EACH_METHOD(info)
     {
+        if (!still_params(info))
+            continue;
         fixture f;
         rv_error err;
         fixture_init(&f, LARGE, RV_F32);
-        must(fixture_optimizer(&f, info->name, without_decay(info), NULL, &err), &err);
+        must(fixture_optimizer(&f, info->name, still_params(info), NULL, &err), &err);
         float *before = malloc((size_t)f.layout.size * sizeof *before);
         memcpy(before, f.w, (size_t)f.layout.size * sizeof *before);
         for (int step = 0; step < 3; step++)
             fixture_step(&f);
-        assert_memory_equal(before, f.w, (size_t)f.layout.size * sizeof *before);
+        if (memcmp(before, f.w, (size_t)f.layout.size * sizeof *before) != 0)
+            fail_msg("%s moves without a gradient", info->name);
         free(before);
         fixture_release(&f);
     }
@@ -145,6 +152,16 @@ static void test_denormals(void **state)
     }
 }
 
+/* What else a method needs for the bowl; sophia_g's default is the batch size of a language model. */
+static const char *descent_params(const rv_method_info *info)
+{
+    if (uses_adamw(info))
+        return ",adamw.lr=0.03";
+    if (rv_params_find(info->params, "unconstrained"))
+        return ",unconstrained=true";
+    return strcmp(info->name, "sophia_g") == 0 ? ",bs=1" : "";
+}
+
 /* Some learning rate of a coarse grid takes the bowl below a hundredth of its start. */
 static void test_descent(void **state)
 {
@@ -159,8 +176,7 @@ static void test_descent(void **state)
             char params[128];
             fixture_init(&f, LARGE, RV_F32);
             start = bowl(&f);
-            snprintf(params, sizeof params, "%s%s%s", grid[k], uses_adamw(info) ? ",adamw.lr=0.03" : "",
-                     rv_params_find(info->params, "unconstrained") ? ",unconstrained=true" : "");
+            snprintf(params, sizeof params, "%s%s", grid[k], descent_params(info));
             must(fixture_optimizer(&f, info->name, params, NULL, &err), &err);
             for (int step = 0; step < 400; step++) {
                 bowl_gradient(&f);

@@ -14,8 +14,7 @@
     REAL(mu, 0.95, 0, 1, RV_PARAM_OPEN_HI, "part of the momentum's subspace that stays in it")     \
     REAL(weight_decay, 0.01, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times the learning rate") \
     REAL(epsilon, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the norms of columns") \
-    INT(rank, 768, 1, 1e6, RV_PARAM_LOG, "of the subspace, at most the shorter side")              \
-    INT(basis_seed, 0, 0, 1e15, 0, "of the first basis")
+    INT(rank, 768, 1, 1e6, RV_PARAM_LOG, "of the subspace, at most the shorter side")
 RV_PARAM_STRUCT(dion_params, DION_PARAMS);
 RV_PARAM_TABLE(dion_table, "dion", dion_params, DION_PARAMS);
 
@@ -84,7 +83,7 @@ const rv_method rv_method_dion = {
                           "hidden matrices; every other tensor: adamw",
              .paper = "Ahn et al. 2025, Dion: distributed orthonormalized updates",
              .reference = "microsoft/dion 0a059a45 dion/dion_simple.py",
-             .deviations = "the QR is always in double; Q is drawn from Philox (basis_seed, number of the tensor) in the "
+             .deviations = "the QR is always in double; Q is drawn from Philox (seed of the optimizer, number of the tensor) in the "
                            "first step unless the state was given one; the reference offers Lion beside AdamW for the "
                            "other tensors, a rule list does so here",
              .params = &dion_table,
@@ -154,7 +153,7 @@ static rv_fault RV_FN(dion)(const rv_run *run, const dion_args *a, int tensor, i
     if (!RV_FN(rv_finite)(g, n))
         return RV_FAULT_GRADIENT;
     if (a->first)
-        RV_FN(draw)(q, cols * r64, (uint64_t)a->p->basis_seed, (uint64_t)tensor * 64 + (uint64_t)part);
+        RV_FN(draw)(q, cols * r64, run->seed, (uint64_t)tensor * 64 + (uint64_t)part);
     for (int64_t i = 0; i < n; i++)
         m[i] += g[i];
     RV_BLAS(gemm)(CblasRowMajor, CblasNoTrans, CblasNoTrans, ni, r, mi, 1, m, mi, q, r, 0, p, r);

@@ -29,17 +29,13 @@
     REAL(trace_exponent, 0, 0, 4, 0, "factors are divided by this power of their trace; 0: not")    \
     TEXT(exponent_override, "", "exponents instead of 1/(2 order): ORDER:E or ORDER.AXIS:E, apart by spaces") \
     CHOICE(basis, "eigen|qr", "eigen", "preconditioner=eigenvalues: eigenvectors, or a sweep of the QR algorithm") \
-    BOOL(kl_mean, false, "preconditioner=kl: products are divided by the other dimensions")         \
-    CHOICE(averaging, "none|primal|schedule_free", "none", "of iterates; evaluation then sees the average") \
-    REAL(average_eval, 0.9, 0, 1, 0, "averaging=primal: weight of the old average")                 \
-    REAL(average_train, 0.8, 0, 1, RV_PARAM_OPEN_LO, "weight of the average where gradients are taken") \
-    REAL(average_power, 2, 0, 16, 0, "averaging=schedule_free: iterates count lr to this power")
+    BOOL(kl_mean, false, "preconditioner=kl: products are divided by the other dimensions")
 RV_PARAM_TABLE(distributed_table, "distributed_shampoo", rv_shampoo_params, DISTRIBUTED_PARAMS);
 
 const rv_method rv_method_distributed_shampoo = {
     .info = {.name = "distributed_shampoo",
              .version = 1,
-             .title = "Distributed Shampoo: blocks, filter, grafting, roots and averaging by choice",
+             .title = "Distributed Shampoo: blocks, filter, grafting and roots by choice",
              .equations =
                  "axes are merged, then cut into blocks; for each of the o axes k of a block:\n"
                  "L_k <- beta2 L_k + (1 - beta2) unfold_k(G) unfold_k(G)'  (a sum for beta2 = 1)\n"
@@ -54,26 +50,20 @@ const rv_method rv_method_distributed_shampoo = {
                  "before start_preconditioning_step: P = f, or graft\n"
                  "decay: decoupled P += weight_decay w; corrected P += weight_decay (lr/peak) w;\n"
                  "  independent P += (weight_decay/peak) w; l2 G += weight_decay w before all;  peak: lr without schedule\n"
-                 "M <- momentum M + (1 - dampening) P;  P = M, or (1 - dampening) P + momentum M if nesterov;  w <- w - lr P\n"
-                 "averaging: z <- z (1 - lr weight_decay); w += (1 - mu_x)(z - w) - (1 - mu_x mu_y) lr P;  z -= lr P;\n"
-                 "  evaluation at w + (1 - 1/mu_y)(z - w);  mu_y = average_train;  mu_x = average_eval, or\n"
-                 "  1 - lr^average_power / (sum of it) with schedule_free",
+                 "M <- momentum M + (1 - dampening) P;  P = M, or (1 - dampening) P + momentum M if nesterov;  w <- w - lr P",
              .paper = "Shi et al. 2023, A distributed data-parallel PyTorch implementation of the Distributed Shampoo "
-                      "optimizer; Anil et al. 2020; Eschenhagen et al. 2025 (eigenvalue correction); Lin et al. 2025 (KL); "
-                      "Defazio et al. 2024 (averaging)",
+                      "optimizer; Anil et al. 2020; Eschenhagen et al. 2025 (eigenvalue correction); Lin et al. 2025 (KL)",
              .reference = "facebookresearch/optimizers f6066066 distributed_shampoo",
              .deviations = "roots are taken in double whatever the type of the run; a root that cannot be taken ends the "
                            "step (the reference keeps the old one up to three times); epsilon is 1e-4, not 1e-12: in "
                            "float the small eigenvalues of factors are rounding, and their roots huge.  As in the "
                            "reference merging makes ONE vector of every tensor up to max_preconditioner_dim elements "
-                           "(merging=none keeps the axes).  stagger and kl_mean are ours; kl_mean=true with "
+                           "(merging=none keeps the axes).  Averaging of iterates is the wrapper gpa.  stagger and "
+                           "kl_mean are ours; kl_mean=true with "
                            "exponent_override=2:0.5 is the paper's KL-Shampoo, the reference leaves 1/(2 order); "
                            "one-sided Shampoo is exponent_override=2.0:0.5;2.1:0",
              .params = &distributed_table,
              .state = RV_SHAMPOO_STATE,
              .bytes_per_parameter = NAN},
     RV_SHAMPOO_PARTS,
-    .scalars = rv_shampoo_scalars,
-    .scalar_count = RV_SHAMPOO_SCALARS,
-    .evaluation_weights = rv_shampoo_evaluation_weights,
 };

@@ -1,7 +1,7 @@
 /* The Shampoo family is one step with options.  A tensor is cut into blocks (blocks.h); a
  * block keeps one factor per axis, from which now and then come inverse roots (roots.h) or an
  * eigenbasis (basis.h); these turn the filtered gradient into a direction, whose length may be
- * another method's (graft.h); decay, momentum and averaging of iterates follow.
+ * another method's (graft.h); decay and momentum follow.
  *
  * shampoo_plan.c says what is kept and when roots are taken, shampoo_step.c does the step. */
 #ifndef RV_OPTIM_MATRIX_SHAMPOO_FAMILY_H
@@ -20,11 +20,10 @@ typedef struct rv_shampoo_params {
     double momentum, dampening;
     double grafting_beta2, grafting_epsilon;
     double root_tolerance, exponent_multiplier, trace_exponent;
-    double average_eval, average_train, average_power;
     int64_t precondition_frequency, start_preconditioning_step, max_preconditioner_dim, merge_to;
     int64_t root_override, root_iterations, root_order;
     bool nesterov, use_nadam, bias_correction, drop_weighting, stagger, kl_mean;
-    int decay, momentum_form, merging, grafting, preconditioner, root, perturb, basis, filter_correction, averaging;
+    int decay, momentum_form, merging, grafting, preconditioner, root, perturb, basis, filter_correction;
     int roots_start;
     char exponent_override[RV_PARAM_TEXT_SIZE];
 } rv_shampoo_params;
@@ -34,7 +33,6 @@ enum { RV_MOMENTUM_SUM, RV_MOMENTUM_MEAN };
 enum { RV_PRE_ROOT, RV_PRE_CASPR, RV_PRE_KL, RV_PRE_EIGENVALUES, RV_PRE_SPECTRAL, RV_PRE_SIGN, RV_PRE_NONE };
 enum { RV_BASIS_EIGEN, RV_BASIS_QR };
 enum { RV_FILTER_AHEAD, RV_FILTER_PLAIN };
-enum { RV_AVERAGE_NONE, RV_AVERAGE_PRIMAL, RV_AVERAGE_SCHEDULE_FREE };
 enum { RV_START_IDENTITY, RV_START_ZERO };
 
 #define RV_DECAY_WORDS "decoupled|l2|independent|corrected"
@@ -59,22 +57,18 @@ enum { RV_START_IDENTITY, RV_START_ZERO };
     REAL(grafting_beta2, 0.99, 0, 1, RV_PARAM_OPEN_HI, "decay of the squares of rmsprop and adam")                   \
     REAL(grafting_epsilon, 1e-10, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the root of the squares")
 
-enum { RV_SHAMPOO_FACTORS, RV_SHAMPOO_ROOTS, RV_SHAMPOO_M, RV_SHAMPOO_SQUARES, RV_SHAMPOO_MOMENTUM, RV_SHAMPOO_Z,
+enum { RV_SHAMPOO_FACTORS, RV_SHAMPOO_ROOTS, RV_SHAMPOO_M, RV_SHAMPOO_SQUARES, RV_SHAMPOO_MOMENTUM,
        RV_SHAMPOO_SLOTS };
 extern const rv_slot rv_shampoo_slots[RV_SHAMPOO_SLOTS];
-/* Of the group: the sum of lr^average_power (averaging=schedule_free). */
-enum { RV_SHAMPOO_LR_SUM, RV_SHAMPOO_SCALARS };
-extern const char *const rv_shampoo_scalars[RV_SHAMPOO_SCALARS];
 #define RV_SHAMPOO_STATE                                                                                     \
     "factors, roots: one d x d matrix per axis of every block; m: like the tensor, only with beta1 > 0; "    \
     "squares: like the tensor, only with the squares of grafting or of eigenvalues; momentum: like the "     \
-    "tensor, only with momentum > 0; z: like the tensor, only with averaging"
+    "tensor, only with momentum > 0"
 
 rv_status rv_shampoo_check(const void *params, rv_error *err);
 size_t rv_shampoo_workspace(const rv_tensor *tensor, const void *params, rv_dtype dtype);
 int rv_shampoo_tasks(const rv_tensor *tensor, const void *params);
 rv_status rv_shampoo_step(const rv_run *run);
-void rv_shampoo_evaluation_weights(const rv_run *run, void *const *dst);
 
 /* What the descriptors of the family have in common. */
 #define RV_SHAMPOO_PARTS                                                                                     \
@@ -89,11 +83,10 @@ typedef struct rv_shampoo_args {
     rv_blocking blocking;
     rv_root root;    /* but for its power */
     rv_graft graft;
-    double lr, decay; /* decay: factor of w in the direction; of z with averaging */
+    double lr, decay; /* decay: factor of w in the direction */
     double keep, weight, correction; /* of factors: keep, weight of the new product, 1 - beta2^t */
     double look, look_scale; /* f = look_scale (look m + (1 - look) g) with the old m */
     double momentum_weight;
-    double mu_x, mu_y;       /* of averaging */
     double power[RV_MAX_RANK + 1][RV_MAX_RANK]; /* exponents by order and axis */
     int64_t step, start;
     bool started; /* there are roots to multiply with */

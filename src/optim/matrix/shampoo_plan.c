@@ -7,8 +7,6 @@
 #include "optim/matrix/shampoo_family.h"
 #include "optim/newton_schulz.h"
 
-const char *const rv_shampoo_scalars[RV_SHAMPOO_SCALARS] = {"lr_sum"};
-
 bool rv_shampoo_has_factors(const rv_shampoo_params *p)
 {
     return p->preconditioner < RV_PRE_SPECTRAL;
@@ -153,18 +151,6 @@ static void set_decay(rv_shampoo_args *args)
         args->decay = 0;
 }
 
-static void set_averaging(rv_shampoo_args *args, const rv_run *run)
-{
-    const rv_shampoo_params *p = args->p;
-    args->mu_x = p->average_eval;
-    args->mu_y = p->average_train;
-    if (p->averaging == RV_AVERAGE_SCHEDULE_FREE) {
-        const double share = pow(args->lr, p->average_power);
-        run->scalars[RV_SHAMPOO_LR_SUM] += share;
-        args->mu_x = share > 0 ? 1 - share / run->scalars[RV_SHAMPOO_LR_SUM] : 1;
-    }
-}
-
 rv_shampoo_args rv_shampoo_args_of(const rv_run *run)
 {
     const rv_shampoo_params *p = run->params;
@@ -213,14 +199,9 @@ static bool momentum_shape(const rv_tensor *tensor, const void *params, rv_shape
     return ((const rv_shampoo_params *)params)->momentum > 0 && rv_slot_like(tensor, params, shape);
 }
 
-static bool z_shape(const rv_tensor *tensor, const void *params, rv_shape *shape)
-{
-    return ((const rv_shampoo_params *)params)->averaging != RV_AVERAGE_NONE && rv_slot_like(tensor, params, shape);
-}
-
 const rv_slot rv_shampoo_slots[RV_SHAMPOO_SLOTS] = {
     {"factors", factors_shape, false}, {"roots", factors_shape, false},    {"m", m_shape, false},
-    {"squares", squares_shape, false}, {"momentum", momentum_shape, false}, {"z", z_shape, true}};
+    {"squares", squares_shape, false}, {"momentum", momentum_shape, false}};
 
 /* Five buffers of a block and what orthogonalisation needs; or a factor, its root and LAPACK's
  * work, in double. */
@@ -306,7 +287,6 @@ rv_status rv_shampoo_step(const rv_run *run)
         blocks += n;
         units += n * axes_of(&run->tensors[i], &args.blocking);
     }
-    set_averaging(&args, run);
     args.observe = true;
     args.move = !args.refresh;
     if (args.refresh) { /* three passes: roots want all factors of a block, and are shared out one by one */

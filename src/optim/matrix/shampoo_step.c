@@ -11,12 +11,6 @@
 #define RV_KERNEL_FILE "optim/matrix/shampoo_step.c"
 #include "optim/kernel.h"
 
-void rv_shampoo_evaluation_weights(const rv_run *run, void *const *dst)
-{
-    for (int i = 0; i < run->count; i++)
-        (run->dtype == RV_F32 ? evaluation_f32 : evaluation_f64)(run, i, dst[i]);
-}
-
 #else
 #include "optim/matrix/typed.h"
 
@@ -289,45 +283,17 @@ static void RV_FN(gain_momentum)(const RV_FN(work) *k)
     RV_FN(rv_block_scatter)(momentum, k->spare, k->b);
 }
 
-/* New weights into p, which holds the direction; with averaging z moves and w follows. */
+/* New weights into p, which holds the direction; tells whether they are finite. */
 static bool RV_FN(descend)(const RV_FN(work) *k)
 {
-    const rv_shampoo_args *args = k->args;
-    const RV_REAL lr = (RV_REAL)args->lr, decay = (RV_REAL)args->decay;
-    RV_REAL *z = RV_FN(slot)(k, RV_SHAMPOO_Z), *w = k->run->w[k->tensor];
-    RV_FN(rv_block_gather)(k->extra, w, k->b);
-    if (!z) {
-        for (int64_t i = 0; i < k->b->size && decay != 0; i++)
-            k->p[i] += decay * k->extra[i];
-        RV_FN(gain_momentum)(k);
-        for (int64_t i = 0; i < k->b->size; i++)
-            k->p[i] = k->extra[i] - lr * k->p[i];
-        return RV_FN(rv_finite)(k->p, k->b->size);
-    }
-    const RV_REAL pull = (RV_REAL)(1 - args->mu_x), push = (RV_REAL)((1 - args->mu_x * args->mu_y) * args->lr);
+    const RV_REAL lr = (RV_REAL)k->args->lr, decay = (RV_REAL)k->args->decay;
+    RV_FN(rv_block_gather)(k->extra, k->run->w[k->tensor], k->b);
+    for (int64_t i = 0; i < k->b->size && decay != 0; i++)
+        k->p[i] += decay * k->extra[i];
     RV_FN(gain_momentum)(k);
-    RV_FN(rv_block_gather)(k->spare, z, k->b);
-    for (int64_t i = 0; i < k->b->size; i++) {
-        const RV_REAL base = k->spare[i] * (1 - lr * decay), step = k->p[i];
-        k->p[i] = k->extra[i] + pull * (base - k->extra[i]) - push * step;
-        k->spare[i] = base - lr * step;
-    }
-    if (!RV_FN(rv_finite)(k->p, k->b->size) || !RV_FN(rv_finite)(k->spare, k->b->size))
-        return false;
-    RV_FN(rv_block_scatter)(z, k->spare, k->b);
-    return true;
-}
-
-/* dst <- x = y + (1 - 1/mu_y) (z - y), or the weights themselves without averaging. */
-static void RV_FN(evaluation)(const rv_run *run, int tensor, void *out)
-{
-    RV_REAL *dst = out;
-    const rv_shampoo_params *p = run->params;
-    const RV_REAL *w = run->w[tensor], *z = rv_run_slot(run, tensor, RV_SHAMPOO_Z);
-    const int64_t n = rv_shape_size(&run->tensors[tensor].shape);
-    const RV_REAL share = z ? (RV_REAL)(1 - 1 / p->average_train) : 0;
-    for (int64_t i = 0; i < n; i++)
-        dst[i] = z ? w[i] + share * (z[i] - w[i]) : w[i];
+    for (int64_t i = 0; i < k->b->size; i++)
+        k->p[i] = k->extra[i] - lr * k->p[i];
+    return RV_FN(rv_finite)(k->p, k->b->size);
 }
 
 rv_fault RV_FN(rv_shampoo_block)(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b,
