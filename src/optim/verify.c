@@ -24,6 +24,8 @@ static const replay replays[] = {
 typedef struct session {
     const char *path;
     json_t *file, *problem, *options; /* options: our parameters */
+    char *rules;                      /* of "@rules" in verify.def, or NULL */
+    bool averaged;                    /* "@params": the file's params are evaluation weights */
     const replay *row;
     double max_norm; /* of global-norm clipping; NaN: none */
     rv_layout layout;
@@ -38,6 +40,7 @@ static void session_release(session *s)
     json_decref(s->file);
     json_decref(s->problem);
     json_decref(s->options);
+    free(s->rules);
     free(s->layout.tensors);
     free(s->w);
     free(s->g);
@@ -80,17 +83,20 @@ static const struct {
     {"beta", {"beta1"}},
     {"b1", {"beta1"}},
     {"b2", {"beta2"}},
+    {"learning_rate", {"lr"}},
     {"etas", {"shrink", "grow"}},
     {"step_sizes", {"step_min", "step_max"}},
 };
 
-/* Sets what a name of the table stands for; false: it is not there. */
-static bool map_name(json_t *options, const char *prefix, const char *key, json_t *value)
+/* Sets what a name of the table stands for; false: it is not there, or the method itself has it. */
+static bool map_name(session *s, const char *prefix, const char *key, json_t *value)
 {
+    const rv_method_info *info = rv_method_find(s->row->method);
+    json_t *options = s->options;
     size_t i = 0;
     while (i < sizeof names / sizeof names[0] && strcmp(names[i].theirs, key) != 0)
         i++;
-    if (i == sizeof names / sizeof names[0])
+    if (i == sizeof names / sizeof names[0] || (info && rv_params_find(info->params, key)))
         return false;
     for (size_t k = 0; k < 3 && names[i].ours[k]; k++) {
         json_t *number = json_is_array(value) ? json_array_get(value, k) : k == 0 ? value : NULL;
@@ -118,11 +124,26 @@ static rv_status map_params(session *s, const char *prefix, const json_t *hyper,
             RV_TRY(map_params(s, name, value, required, err));
         } else if (strcmp(key, "max_norm") == 0) {
             s->max_norm = json_number_value(value);
-        } else if (!map_name(s->options, prefix, key, value)) {
+        } else if (!map_name(s, prefix, key, value)) {
             snprintf(name, sizeof name, "%s%s", prefix, key);
             json_object_set(s->options, name, value);
         }
     }
+    return RV_OK;
+}
+
+/* Takes what is no parameter out of the row's parameters: "@rules", "@params". */
+static rv_status take_directions(session *s, rv_error *err)
+{
+    const json_t *rules = json_object_get(s->options, "@rules");
+    if (rules) {
+        s->rules = rv_json_text(rules, 0);
+        if (!s->rules)
+            return rv_fail(err, RV_E_MEMORY, "verify: out of memory");
+        json_object_del(s->options, "@rules");
+    }
+    s->averaged = json_object_get(s->options, "@params") != NULL;
+    json_object_del(s->options, "@params");
     return RV_OK;
 }
 
@@ -141,6 +162,8 @@ static rv_status choose(session *s, rv_error *err)
         if (fits(required, hyper)) {
             s->row = &replays[i];
             rv_status status = rv_json_parse(s->row->params, strlen(s->row->params), "verify.def", &s->options, err);
+            if (status == RV_OK)
+                status = take_directions(s, err);
             if (status == RV_OK)
                 status = map_params(s, "", hyper, required, err);
             json_decref(required);
@@ -318,7 +341,8 @@ static rv_status new_optimizer(session *s, rv_error *err)
     char *params = rv_json_text(s->options, 0);
     if (!params)
         return rv_fail(err, RV_E_MEMORY, "verify: out of memory");
-    const rv_optimizer_options options = {.method = s->row->method, .params = params, .dtype = RV_F64};
+    const rv_optimizer_options options = {.method = s->row->method, .params = params, .rules = s->rules,
+                                           .dtype = RV_F64};
     const rv_status status = rv_optimizer_new_flat(&s->optimizer, &options, &s->layout, s->w, err);
     free(params);
     return status == RV_OK ? status : rv_fail_prefix(err, status, "%s: %s", s->path, s->result->optimizer);
@@ -335,11 +359,10 @@ static rv_status run_case(session *s, const char *which, const json_t *object, r
         if (!isnan(s->max_norm))
             rv_clip_global_norm(s->g, &s->layout, RV_F64, s->max_norm, NULL);
         RV_TRY(rv_optimizer_step_flat(s->optimizer, s->w, s->g, err));
-        RV_TRY(compare(s, which, "params", stored(params, step), s->w, step, err));
-        if (eval && stored(eval, step)) {
-            RV_TRY(rv_optimizer_evaluation_weights_flat(s->optimizer, s->w, s->x, NULL));
+        RV_TRY(rv_optimizer_evaluation_weights_flat(s->optimizer, s->w, s->x, NULL));
+        RV_TRY(compare(s, which, "params", stored(params, step), s->averaged ? s->x : s->w, step, err));
+        if (eval && stored(eval, step))
             RV_TRY(compare(s, which, "eval_params", stored(eval, step), s->x, step, err));
-        }
     }
     return RV_OK;
 }
