@@ -79,6 +79,9 @@ static const golden files[] = {
     {"mars_adamw_opt1d", "mars@1", 1e-12},
     {"mars_lion", "mars@1", 1e-12},
     {"mars_shampoo", "mars@1", 1e-12},
+    {"adafactor_torch", "adafactor@1", 1e-12},
+    {"adafactor_timm", "adafactor@1", 1e-12},
+    {"adafactor_timm_relative", "adafactor@1", 1e-12},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
