@@ -130,6 +130,13 @@ static const golden files[] = {
     {"algoperf_schedulefree_adamw_v06", "schedule_free_adamw@1", 1e-12},
     {"algoperf_schedulefree_adamw_weighted", "schedule_free_weighted@1", 1e-12},
     {"algoperf_schedulefree_prodigy", "schedule_free_prodigy@1", 1e-11},
+    {"mars_adamw", "mars@1", 1e-12},
+    {"mars_adamw_opt1d", "mars@1", 1e-12},
+    {"mars_lion", "mars@1", 1e-12},
+    {"mars_shampoo", "mars@1", 1e-12},
+    {"adafactor_torch", "adafactor@1", 1e-12},
+    {"adafactor_timm", "adafactor@1", 1e-12},
+    {"adafactor_timm_relative", "adafactor@1", 1e-12},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
