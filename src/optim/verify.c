@@ -359,7 +359,7 @@ static rv_status new_optimizer(session *s, rv_error *err)
     if (!params)
         return rv_fail(err, RV_E_MEMORY, "verify: out of memory");
     const rv_optimizer_options options = {.method = s->row->method, .params = params, .rules = s->rules,
-                                           .dtype = RV_F64};
+                                            .wrappers = s->wrappers, .dtype = RV_F64};
     const rv_status status = rv_optimizer_new_flat(&s->optimizer, &options, &s->layout, s->w, err);
     free(params);
     if (status != RV_OK)

@@ -167,6 +167,13 @@ static const golden files[] = {
     {"soap", "soap@1", 1e-6},
     {"soap_freq1", "soap@1", 1e-6},
     {"soap_1d_mergedims", "soap@1", 1e-6},
+    {"mars_adamw", "mars@1", 1e-12},
+    {"mars_adamw_opt1d", "mars@1", 1e-12},
+    {"mars_lion", "mars@1", 1e-12},
+    {"mars_shampoo", "mars@1", 1e-12},
+    {"adafactor_torch", "adafactor@1", 1e-12},
+    {"adafactor_timm", "adafactor@1", 1e-12},
+    {"adafactor_timm_relative", "adafactor@1", 1e-12},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 

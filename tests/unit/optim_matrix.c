@@ -90,6 +90,29 @@ static void test_merging(void **state)
     assert_int_equal(rv_blocks_count(&thin, &right), 5);
 }
 
+/* Factors follow each other without gaps, block by block and part by part. */
+static void test_factors_are_dense(void **state)
+{
+    (void)state;
+    static const rv_tensor tensors[] = {{.shape = {3, {7, 5, 4}}}, {.shape = {2, {12, 5}}, .parts = 3},
+                                        {.shape = {1, {10}}},      {.shape = {2, {6, 6}}}};
+    for (size_t t = 0; t < sizeof tensors / sizeof tensors[0]; t++)
+        for (int limit = 1; limit < 8; limit++) {
+            const rv_blocking how = {.limit = limit, .merge_to = 1, .bare_above = t == 0 ? 5 : 0};
+            const int count = rv_blocks_count(&tensors[t], &how);
+            int64_t at = 0, elements = 0;
+            for (int i = 0; i < count; i++) {
+                rv_subblock b;
+                rv_block_find(&tensors[t], &how, i, &b);
+                assert_int_equal(b.factors, at);
+                at += rv_block_factors_before(&b, b.rank);
+                elements += b.size;
+            }
+            assert_int_equal(rv_blocks_factors(&tensors[t], &how), at);
+            assert_int_equal(elements, rv_shape_size(&tensors[t].shape));
+        }
+}
+
 /* ---- options of the Shampoo family ------------------------------------------------ */
 
 static void test_override_is_read(void **state)
@@ -440,7 +463,8 @@ static void test_soap_without_bases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_merging),           cmocka_unit_test(test_override_is_read),
+        cmocka_unit_test(test_merging),           cmocka_unit_test(test_factors_are_dense),
+        cmocka_unit_test(test_override_is_read),
         cmocka_unit_test(test_one_sided),         cmocka_unit_test(test_kl_paper),
         cmocka_unit_test(test_stagger),           cmocka_unit_test(test_stagger_every_step),
         cmocka_unit_test(test_normuon_of_nanogpt), cmocka_unit_test(test_dion_rank_one),

@@ -125,14 +125,28 @@ int64_t rv_block_factors_before(const rv_subblock *b, int axis)
     return sum;
 }
 
-/* Elements of the factors of the first `number` blocks. */
+/* How many of the first `number` blocks are the last along an axis, whose place is a digit of
+ * the number: it stays for `stride` numbers and has `n` values. */
+static int64_t last_ones(int64_t number, int64_t stride, int64_t n)
+{
+    const int64_t into = number % (stride * n) - (n - 1) * stride;
+    return number / (stride * n) * stride + (into > 0 ? into : 0);
+}
+
+/* Elements of the factors of the first `number` blocks: along every axis all but the last are alike. */
 static int64_t factors_before(const rv_shape *view, const rv_blocking *how, int64_t number)
 {
-    int64_t sum = 0;
-    for (int64_t i = 0; i < number; i++) {
-        rv_subblock b;
-        place(view, how, i, &b);
-        sum += rv_block_factors_before(&b, b.rank);
+    const int64_t count = per_part(view, how);
+    int64_t sum = 0, stride = 1;
+    if (count == 0)
+        return 0;
+    rv_subblock first, last;
+    place(view, how, 0, &first);
+    place(view, how, count - 1, &last);
+    for (int k = view->rank - 1; k >= 0; k--) {
+        const int64_t n = pieces(view, how, k), short_ones = last_ones(number, stride, n);
+        sum += (number - short_ones) * rv_block_factor(&first, k) + short_ones * rv_block_factor(&last, k);
+        stride *= n;
     }
     return sum;
 }

@@ -162,7 +162,12 @@ rv_status rv_kfac_observe(rv_kfac *k, int layer, int64_t rows, int64_t positions
     if (!due(k, k->p.factor_update_steps) || rows == 0)
         return RV_OK;
     const double weight = 1 / ((double)positions * (double)positions);
-    if ((k->dtype == RV_F32 ? rv_kfac_add_f32 : rv_kfac_add_f64)(&k->units[layer], rows, weight, inputs, output_gradients))
+    const int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
+    const bool finite = (k->dtype == RV_F32 ? rv_kfac_add_f32 : rv_kfac_add_f64)(&k->units[layer], rows, weight, inputs,
+                                                                                 output_gradients);
+    omp_set_num_threads(threads);
+    if (finite)
         return RV_OK;
     return rv_fail(err, RV_E_NUMERIC, "kfac, step %lld, layer '%s': inputs or output gradients are not finite",
                    (long long)k->steps + 1, k->units[layer].name);
