@@ -37,7 +37,7 @@ static const struct {
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
-static const char *const by_identities[] = {"accumulate", "agc", "orthograd", "decay", "poly_average"};
+static const char *const by_identities[] = {"accumulate", "agc", "orthograd", "decay", "poly_average", "li_arora_start"};
 
 static void test_files(void **state)
 {
