@@ -46,12 +46,12 @@ static const word aparts[] = {
 };
 
 /* A text of the table is the beginning of what the reference says: some explain at length. */
-static bool means(const char *text, const json_t *value, rv_error *err)
+static bool means(const char *text, const json_t *value)
 {
     if (strcmp(text, "*") == 0)
         return true;
     json_t *expected = NULL;
-    if (rv_json_parse(text, strlen(text), "verify_words.def", &expected, err) != RV_OK)
+    if (rv_json_parse(text, strlen(text), "verify_words.def", &expected, NULL) != RV_OK)
         return false;
     bool same = json_equal(expected, value) != 0;
     if (json_is_string(expected) && json_is_string(value)) {
@@ -62,22 +62,20 @@ static bool means(const char *text, const json_t *value, rv_error *err)
     return same;
 }
 
-rv_status rv_verify_word(const char *optimizer, const char *key, const json_t *value, json_t *options, bool *found,
-                         rv_error *err)
+bool rv_verify_word(const char *optimizer, const char *key, const json_t *value, json_t *options)
 {
-    *found = false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         const word *w = &words[i];
-        if (strcmp(w->optimizer, optimizer) != 0 || strcmp(w->key, key) != 0 || !means(w->value, value, err))
+        if (strcmp(w->optimizer, optimizer) != 0 || strcmp(w->key, key) != 0 || !means(w->value, value))
             continue;
         json_t *params = NULL;
-        RV_TRY(rv_json_parse(w->params, strlen(w->params), "verify_words.def", &params, err));
+        if (rv_json_parse(w->params, strlen(w->params), "verify_words.def", &params, NULL) != RV_OK)
+            return false;
         json_object_update(options, params);
         json_decref(params);
-        *found = true;
-        return RV_OK;
+        return true;
     }
-    return RV_OK;
+    return false;
 }
 
 /* {tensor: [numbers]} into the arrays called slot.tensor. */
@@ -121,7 +119,7 @@ bool rv_verify_apart(const char *optimizer, const json_t *hyper, const char *ten
     for (size_t i = 0; i < sizeof aparts / sizeof aparts[0]; i++) {
         const json_t *value = json_object_get(hyper, aparts[i].key);
         if (value && strcmp(aparts[i].optimizer, optimizer) == 0 && strcmp(aparts[i].params, tensor) == 0 &&
-            means(aparts[i].value, value, NULL))
+            means(aparts[i].value, value))
             return true;
     }
     return false;

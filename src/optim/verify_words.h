@@ -6,10 +6,9 @@
 #include "core/json.h"
 #include "ravine/optim.h"
 
-/* Adds our parameters for one hyperparameter of `optimizer` to options; *found tells whether
- * verify_words.def says what it means. */
-rv_status rv_verify_word(const char *optimizer, const char *key, const json_t *value, json_t *options, bool *found,
-                         rv_error *err);
+/* Adds our parameters for one hyperparameter of `optimizer` to options; false: verify_words.def
+ * does not say what it means. */
+bool rv_verify_word(const char *optimizer, const char *key, const json_t *value, json_t *options);
 
 /* Copies the initial state that the file's hyperparameters give into a double optimizer. */
 rv_status rv_verify_initial_state(const char *optimizer, const json_t *hyper, rv_optimizer *o, rv_error *err);

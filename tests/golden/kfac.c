@@ -217,6 +217,42 @@ static void test_restart(void **state)
     rv_kfac_free(other);
 }
 
+/* The float path beside the double one, over one step from the same numbers. */
+static void test_float(void **state)
+{
+    (void)state;
+    network net;
+    rv_error err;
+    rv_kfac *k;
+    float x[N * IN], g1[N * HID], hidden[N * HID], g2[N * OUT], dw1[HID * IN], db1[HID], dw2[OUT * HID], db2[OUT];
+    const rv_kfac_options options = {.params = "damping=0.01,kl_clip=0.05", .dtype = RV_F32};
+    network_init(&net);
+    gradients(&net);
+    const double *const from[] = {net.x, net.g1, net.hidden, net.g2, net.dw1, net.db1, net.dw2, net.db2};
+    float *const to[] = {x, g1, hidden, g2, dw1, db1, dw2, db2};
+    static const int size[] = {N * IN, N * HID, N * HID, N * OUT, HID * IN, HID, OUT * HID, OUT};
+    for (int p = 0; p < 8; p++)
+        for (int i = 0; i < size[p]; i++)
+            to[p][i] = (float)from[p][i];
+    assert_int_equal(rv_kfac_new(&k, &options, layers, 2, &err), RV_OK);
+    assert_int_equal(rv_kfac_observe(k, 0, N, 1, x, g1, &err), RV_OK);
+    assert_int_equal(rv_kfac_observe(k, 1, N, 1, hidden, g2, &err), RV_OK);
+    void *const w[] = {dw1, dw2}, *const b[] = {db1, db2};
+    assert_int_equal(rv_kfac_step(k, 0.5, w, b, &err), RV_OK);
+    const rv_kfac_options wide = {.params = options.params, .dtype = RV_F64};
+    rv_kfac *d;
+    assert_int_equal(rv_kfac_new(&d, &wide, layers, 2, &err), RV_OK);
+    assert_int_equal(rv_kfac_observe(d, 0, N, 1, net.x, net.g1, &err), RV_OK);
+    assert_int_equal(rv_kfac_observe(d, 1, N, 1, net.hidden, net.g2, &err), RV_OK);
+    void *const dw[] = {net.dw1, net.dw2}, *const db[] = {net.db1, net.db2};
+    assert_int_equal(rv_kfac_step(d, 0.5, dw, db, &err), RV_OK);
+    for (int p = 4; p < 8; p++)
+        for (int i = 0; i < size[p]; i++)
+            assert_true(fabs((double)to[p][i] - from[p][i]) < 1e-4);
+    rv_kfac_free(k);
+    rv_kfac_free(d);
+}
+
 static void test_not_finite(void **state)
 {
     (void)state;
@@ -269,7 +305,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trajectories), cmocka_unit_test(test_shards_and_workers), cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_not_finite),   cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_float),        cmocka_unit_test(test_not_finite),       cmocka_unit_test(test_refuses),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     json_decref(golden);

@@ -244,6 +244,38 @@ static void test_stagger(void **state)
     }
 }
 
+/* A restart between two staggered refreshes changes no bit. */
+static void test_stagger_restart(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"distributed_shampoo", "soap"};
+    static const char *const params = "lr=0.1,precondition_frequency=3,stagger=true";
+    for (int m = 0; m < 2; m++) {
+        const rv_tensor tensors[] = {{.name = "a", .role = RV_ROLE_HIDDEN, .shape = {2, {5, 4}}},
+                                     {.name = "b", .role = RV_ROLE_HIDDEN, .shape = {2, {3, 6}}}};
+        double w[2][38], g[38];
+        fill(w[0], 38, 1);
+        fill(w[1], 38, 1);
+        double *ws[2][2] = {{w[0], w[0] + 20}, {w[1], w[1] + 20}}, *gs[] = {g, g + 20};
+        rv_optimizer *whole = made(methods[m], params, tensors, 2, ws[0], NULL);
+        rv_optimizer *half = made(methods[m], params, tensors, 2, ws[1], NULL);
+        for (int t = 0; t < 10; t++) {
+            rv_array arrays[64];
+            rv_error err;
+            rv_optimizer *next = made(methods[m], params, tensors, 2, ws[1], NULL);
+            assert_int_equal(rv_optimizer_restore(next, arrays, rv_optimizer_state(half, arrays, 64), &err), RV_OK);
+            rv_optimizer_free(half);
+            half = next;
+            fill(g, 38, t);
+            step(whole, ws[0], gs);
+            step(half, ws[1], gs);
+            assert_memory_equal(w[0], w[1], sizeof w[0]);
+        }
+        rv_optimizer_free(whole);
+        rv_optimizer_free(half);
+    }
+}
+
 /* Where roots are taken in every step there is nothing to spread. */
 static void test_stagger_every_step(void **state)
 {
@@ -467,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_override_is_read),
         cmocka_unit_test(test_one_sided),         cmocka_unit_test(test_kl_paper),
         cmocka_unit_test(test_stagger),           cmocka_unit_test(test_stagger_every_step),
+        cmocka_unit_test(test_stagger_restart),
         cmocka_unit_test(test_normuon_of_nanogpt), cmocka_unit_test(test_dion_rank_one),
         cmocka_unit_test(test_dion_seed),         cmocka_unit_test(test_scion_stays_in_the_ball),
         cmocka_unit_test(test_soap_without_bases),
