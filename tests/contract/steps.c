@@ -77,39 +77,6 @@ static void test_resume_at_every_step(void **state)
     }
 }
 
-/* Parameters without decay of any kind; NULL: the method shrinks weights by its nature. */
-static const char *still_params(const rv_method_info *info)
-{
-    if (strcmp(info->name, "fromage") == 0)
-        return NULL;
-    if (strcmp(info->name, "asgd") == 0)
-        return "lambd=0";
-    return rv_params_find(info->params, "weight_decay") ? "weight_decay=0" : "";
-}
-
-/* Without decay, zero gradients move nothing at all. */
-static void test_zero_gradients(void **state)
-{
-    (void)state;
-    EACH_METHOD(info)
-    {
-        if (!still_params(info))
-            continue;
-        fixture f;
-        rv_error err;
-        fixture_init(&f, LARGE, RV_F32);
-        must(fixture_optimizer(&f, info->name, still_params(info), NULL, &err), &err);
-        float *before = malloc((size_t)f.layout.size * sizeof *before);
-        memcpy(before, f.w, (size_t)f.layout.size * sizeof *before);
-        for (int step = 0; step < 3; step++)
-            fixture_step(&f);
-        if (memcmp(before, f.w, (size_t)f.layout.size * sizeof *before) != 0)
-            fail_msg("%s moves without a gradient", info->name);
-        free(before);
-        fixture_release(&f);
-    }
-}
-
 /* The smallest numbers of the type, in gradients and in weights. */
 static void test_denormals(void **state)
 {
@@ -147,10 +114,51 @@ static bool leaves_tensors_to_adamw(const rv_method_info *info)
     return false;
 }
 
+/* Parameters without decay of any kind; NULL: the method shrinks weights by its nature. */
+static const char *still_params(const rv_method_info *info)
+{
+    if (strcmp(info->name, "fromage") == 0)
+        return NULL;
+    if (strcmp(info->name, "asgd") == 0)
+        return "lambd=0";
+    if (rv_params_find(info->params, "unconstrained"))
+        return "unconstrained=true";
+    if (leaves_tensors_to_adamw(info))
+        return "weight_decay=0,adamw.weight_decay=0";
+    return rv_params_find(info->params, "weight_decay") ? "weight_decay=0" : "";
+}
+
+/* Without decay, zero gradients move nothing at all. */
+static void test_zero_gradients(void **state)
+{
+    (void)state;
+    EACH_METHOD(info)
+    {
+        if (!still_params(info))
+            continue;
+        fixture f;
+        rv_error err;
+        fixture_init(&f, LARGE, RV_F32);
+        must(fixture_optimizer(&f, info->name, still_params(info), NULL, &err), &err);
+        float *before = malloc((size_t)f.layout.size * sizeof *before);
+        memcpy(before, f.w, (size_t)f.layout.size * sizeof *before);
+        for (int step = 0; step < 3; step++)
+            fixture_step(&f);
+        if (memcmp(before, f.w, (size_t)f.layout.size * sizeof *before) != 0)
+            fail_msg("%s moves without a gradient", info->name);
+        free(before);
+        fixture_release(&f);
+    }
+}
+
 /* What else a method needs for the bowl; sophia_g's default is the batch size of a language model. */
 static const char *descent_params(const rv_method_info *info)
 {
-    return leaves_tensors_to_adamw(info) ? ",adamw.lr=0.03" : strcmp(info->name, "sophia_g") == 0 ? ",bs=1" : "";
+    if (leaves_tensors_to_adamw(info))
+        return ",adamw.lr=0.03";
+    if (rv_params_find(info->params, "unconstrained"))
+        return ",unconstrained=true";
+    return strcmp(info->name, "sophia_g") == 0 ? ",bs=1" : "";
 }
 
 /* Some learning rate of a coarse grid takes the bowl below a hundredth of its start. */
