@@ -211,6 +211,16 @@ static inline bool saved_equal(const saved *a, const saved *b)
     return same;
 }
 
+/* "adamw@1": old versions that stay registered are held to the same promises. */
+static inline const char *full_name(const rv_method_info *info)
+{
+    static char names[4][RV_NAME_SIZE + 16];
+    static int next;
+    char *name = names[next++ % 4];
+    snprintf(name, sizeof names[0], "%s@%d", info->name, info->version);
+    return name;
+}
+
 #define EACH_METHOD(info) \
     for (const rv_method_info *info = rv_method_at(0); info; info = next_method(info))
 

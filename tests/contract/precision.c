@@ -9,8 +9,8 @@ static double distance(const rv_method_info *info)
     rv_error err;
     fixture_init(&f, LARGE, RV_F32);
     fixture_init(&d, LARGE, RV_F64);
-    must(fixture_optimizer(&f, info->name, "", NULL, &err), &err);
-    must(fixture_optimizer(&d, info->name, "", NULL, &err), &err);
+    must(fixture_optimizer(&f, full_name(info), "", NULL, &err), &err);
+    must(fixture_optimizer(&d, full_name(info), "", NULL, &err), &err);
     for (int64_t step = 0; step < 1000; step++) {
         fixed_gradient(&f, step);
         fixed_gradient(&d, step);
