@@ -10,6 +10,12 @@ typedef struct rv_tile {
     int64_t at;               /* of the tile within its tensor */
 } rv_tile;
 
+/* -1, 0 or 1; 0 for both zeros. */
+RV_INLINE RV_REAL RV_FN(rv_sign)(RV_REAL x)
+{
+    return x > 0 ? (RV_REAL)1 : x < 0 ? (RV_REAL)-1 : (RV_REAL)0;
+}
+
 RV_INLINE bool RV_FN(rv_finite)(const RV_REAL *x, int64_t n)
 {
     RV_REAL_INT bad = 0;
@@ -27,6 +33,17 @@ RV_INLINE void RV_FN(rv_dot)(const RV_REAL *a, const RV_REAL *b, int64_t n, doub
             lanes[j] += (double)a[i + j] * (double)b[i + j];
     for (int j = 0; i + j < n; j++)
         lanes[j] += (double)a[i + j] * (double)b[i + j];
+}
+
+/* Adds |a| to lanes. */
+RV_INLINE void RV_FN(rv_absolute)(const RV_REAL *a, int64_t n, double *lanes)
+{
+    int64_t i = 0;
+    for (; i + RV_SUM_LANES <= n; i += RV_SUM_LANES)
+        for (int j = 0; j < RV_SUM_LANES; j++)
+            lanes[j] += fabs((double)a[i + j]);
+    for (int j = 0; i + j < n; j++)
+        lanes[j] += fabs((double)a[i + j]);
 }
 
 /* The lanes of a sum, added in a fixed tree. */

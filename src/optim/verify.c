@@ -10,27 +10,12 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "optim/method.h"
-
-typedef struct replay {
-    const char *optimizer, *method, *wrapper, *params, *required, *rename; /* wrapper NULL: none */
-} replay;
-
-/* The wrapped first: they demand what tells them from the others. */
-static const replay replays[] = {
-#define RV_REPLAY_WRAPPED(optimizer, method, wrapper, params, required, rename) \
-    {optimizer, method, wrapper, params, required, rename},
-#include "optim/verify_wrappers.def"
-#undef RV_REPLAY_WRAPPED
-#define RV_REPLAY(optimizer, method, params, required) {optimizer, method, NULL, params, required, "{}"},
-#include "optim/verify.def"
-#undef RV_REPLAY
-};
+#include "optim/verify_map.h"
 
 typedef struct session {
     const char *path;
-    json_t *file, *problem, *options; /* options: our parameters */
-    json_t *required, *rename;        /* of the row */
-    const replay *row;
+    json_t *file, *problem;
+    rv_verify_map map;
     rv_layout layout;
     double *w, *g, *x; /* flat */
     rv_optimizer *optimizer;
@@ -42,131 +27,11 @@ static void session_release(session *s)
     rv_optimizer_free(s->optimizer);
     json_decref(s->file);
     json_decref(s->problem);
-    json_decref(s->options);
-    json_decref(s->required);
-    json_decref(s->rename);
+    rv_verify_map_release(&s->map);
     free(s->layout.tensors);
     free(s->w);
     free(s->g);
     free(s->x);
-}
-
-/* ---- which method, with which parameters --------------------------------- */
-
-static bool same_value(const json_t *a, const json_t *b)
-{
-    if (json_is_number(a) && json_is_number(b))
-        return json_number_value(a) == json_number_value(b);
-    if (!json_is_array(a) || !json_is_array(b))
-        return json_equal(a, b) != 0;
-    bool same = json_array_size(a) == json_array_size(b);
-    for (size_t i = 0; i < json_array_size(a) && same; i++)
-        same = same_value(json_array_get(a, i), json_array_get(b, i));
-    return same;
-}
-
-/* Whether every required value reads so in hyper or, where that is absent, in the reference; for
- * a method alone it may be absent. */
-static bool fits(const session *s, const json_t *required, const json_t *hyper, bool wrapped)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)required, key, value)
-    {
-        const json_t *found = json_object_get(hyper, key);
-        if (json_is_null(value))
-            continue;
-        if (!found && wrapped)
-            found = json_object_get(json_object_get(s->file, "reference"), key);
-        if (found ? !same_value(found, value) : wrapped)
-            return false;
-    }
-    return true;
-}
-
-/* One parameter under our name; the wrapper's own are addressed to it. */
-static void put_param(session *s, const char *prefix, const char *key, json_t *value)
-{
-    char name[2 * RV_NAME_SIZE];
-    const rv_method_info *wrapper = s->row->wrapper && !*prefix ? rv_wrapper_find(s->row->wrapper) : NULL;
-    const bool its = wrapper && rv_params_find(wrapper->params, key);
-    snprintf(name, sizeof name, "%s%s%s%s", prefix, its ? wrapper->name : "", its ? "." : "", key);
-    json_object_set(s->options, name, value);
-}
-
-/* "AdamW lr=0.01 betas=(0.9,0.999) eps=1e-8 wd=0.1 (torch)": the method that is wrapped. */
-static void map_base(session *s, const char *text)
-{
-    static const struct {
-        const char *theirs, *format;
-        const char *ours[2];
-    } keys[] = {{" lr=", "%lf", {"lr", NULL}},
-                {" betas=", "(%lf,%lf)", {"beta1", "beta2"}},
-                {" eps=", "%lf", {"eps", NULL}},
-                {" wd=", "%lf", {"weight_decay", NULL}}};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        double value[2];
-        const char *at = strstr(text, keys[i].theirs);
-        const int found = at ? sscanf(at + strlen(keys[i].theirs), keys[i].format, &value[0], &value[1]) : 0;
-        for (int k = 0; k < found; k++)
-            json_object_set_new(s->options, keys[i].ours[k], json_real(value[k]));
-    }
-}
-
-/* Reference names to ours: betas to beta1, beta2, ...; the group "adam" to adamw; the rest as it is. */
-static rv_status map_params(session *s, const char *prefix, const json_t *hyper, rv_error *err)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)hyper, key, value)
-    {
-        char name[2 * RV_NAME_SIZE];
-        const char *renamed = json_string_value(json_object_get(s->rename, key));
-        if (json_is_null(value) || json_object_get(s->required, key) || (*prefix && strcmp(key, "params") == 0))
-            continue;
-        if (json_is_object(value) && !*prefix) {
-            snprintf(name, sizeof name, "%s.", strcmp(key, "adam") == 0 ? "adamw" : renamed ? renamed : key);
-            RV_TRY(map_params(s, name, value, err));
-        } else if (strcmp(key, "betas") == 0) {
-            for (size_t i = 0; i < json_array_size(value); i++) {
-                snprintf(name, sizeof name, "beta%zu", i + 1);
-                put_param(s, prefix, name, json_array_get(value, i));
-            }
-        } else if (s->row->wrapper && strcmp(key, "base") == 0 && json_is_string(value)) {
-            map_base(s, json_string_value(value));
-        } else {
-            put_param(s, prefix, renamed ? renamed : key, value);
-        }
-    }
-    return RV_OK;
-}
-
-static rv_status choose(session *s, rv_error *err)
-{
-    const char *optimizer = json_string_value(json_object_get(s->file, "optimizer"));
-    const json_t *hyper = json_object_get(s->file, "hyperparameters");
-    if (!optimizer || !json_is_object(hyper))
-        return rv_fail(err, RV_E_FORMAT, "%s: expected a trajectory with \"optimizer\" and \"hyperparameters\"", s->path);
-    snprintf(s->result->optimizer, sizeof s->result->optimizer, "%s", optimizer);
-    for (size_t i = 0; i < sizeof replays / sizeof replays[0]; i++) {
-        const replay *row = &replays[i];
-        if (strcmp(row->optimizer, optimizer) != 0)
-            continue;
-        json_decref(s->required);
-        s->required = NULL;
-        RV_TRY(rv_json_parse(row->required, strlen(row->required), "verify.def", &s->required, err));
-        if (!fits(s, s->required, hyper, row->wrapper != NULL))
-            continue;
-        s->row = row;
-        RV_TRY(rv_json_parse(row->params, strlen(row->params), "verify.def", &s->options, err));
-        RV_TRY(rv_json_parse(row->rename, strlen(row->rename), "verify.def", &s->rename, err));
-        return map_params(s, "", hyper, err);
-    }
-    char *text = rv_json_text(hyper, 0);
-    const rv_status status = rv_fail(err, RV_E_UNKNOWN, "%s: no method here replays '%s' with %s", s->path, optimizer,
-                                     text ? text : "these hyperparameters");
-    free(text);
-    return status;
 }
 
 /* ---- the problem ----------------------------------------------------------- */
@@ -337,10 +202,11 @@ static rv_status new_optimizer(session *s, rv_error *err)
 {
     rv_optimizer_free(s->optimizer);
     s->optimizer = NULL;
-    char *params = rv_json_text(s->options, 0);
+    char *params = rv_json_text(s->map.options, 0);
     if (!params)
         return rv_fail(err, RV_E_MEMORY, "verify: out of memory");
-    const rv_optimizer_options options = {.method = s->row->method, .params = params, .wrappers = s->row->wrapper, .dtype = RV_F64};
+    const rv_optimizer_options options = {.method = s->map.method, .params = params, .rules = s->map.rules,
+                                          .wrappers = s->map.wrapper, .dtype = RV_F64};
     const rv_status status = rv_optimizer_new_flat(&s->optimizer, &options, &s->layout, s->w, err);
     free(params);
     return status == RV_OK ? status : rv_fail_prefix(err, status, "%s: %s", s->path, s->result->optimizer);
@@ -355,11 +221,10 @@ static rv_status run_case(session *s, const char *which, const json_t *object, r
     for (int64_t step = 1; step <= last; step++) {
         RV_TRY(gradient(s, which, step, err));
         RV_TRY(rv_optimizer_step_closure_flat(s->optimizer, s->w, s->g, closure, s, err));
-        RV_TRY(compare(s, which, "params", stored(params, step), s->w, step, err));
-        if (eval && stored(eval, step)) {
-            RV_TRY(rv_optimizer_evaluation_weights_flat(s->optimizer, s->w, s->x, NULL));
+        RV_TRY(rv_optimizer_evaluation_weights_flat(s->optimizer, s->w, s->x, NULL));
+        RV_TRY(compare(s, which, "params", stored(params, step), s->map.averaged ? s->x : s->w, step, err));
+        if (eval && stored(eval, step))
             RV_TRY(compare(s, which, "eval_params", stored(eval, step), s->x, step, err));
-        }
     }
     return RV_OK;
 }
@@ -369,9 +234,14 @@ static rv_status verify(session *s, double tolerance, rv_error *err)
     RV_TRY(rv_json_read(s->path, &s->file, err));
     const char *name = json_string_value(json_object_get(s->file, "name"));
     snprintf(s->result->name, sizeof s->result->name, "%s", name ? name : s->path);
-    RV_TRY(choose(s, err));
+    const char *optimizer = json_string_value(json_object_get(s->file, "optimizer"));
+    const json_t *hyper = json_object_get(s->file, "hyperparameters");
+    if (!optimizer || !json_is_object(hyper))
+        return rv_fail(err, RV_E_FORMAT, "%s: expected a trajectory with \"optimizer\" and \"hyperparameters\"", s->path);
+    snprintf(s->result->optimizer, sizeof s->result->optimizer, "%s", optimizer);
+    RV_TRY(rv_verify_map_make(&s->map, s->path, s->file, optimizer, hyper, err));
     const rv_method *method = NULL;
-    RV_TRY(rv_method_lookup(s->row->method, &method, err));
+    RV_TRY(rv_method_lookup(s->map.method, &method, err));
     snprintf(s->result->method, sizeof s->result->method, "%s@%d", method->info.name, method->info.version);
     s->result->tolerance = isnan(tolerance) ? method->tolerance : tolerance;
     RV_TRY(open_problem(s, err));

@@ -238,7 +238,7 @@ static void refused(void **state)
         {"{'workload':'rosenbrok'}", NULL, "\"rosenbrock\"", RV_E_UNKNOWN},
         {"{'workload':3}", NULL, "must be a name", RV_E_ARGUMENT},
         {"{'workload':'rosenbrock','optimiser':'sgd'}", NULL, "\"optimizer\"", RV_E_UNKNOWN},
-        {"{'workload':'rosenbrock','optimizer':'adam'}", NULL, "\"adamw\"", RV_E_UNKNOWN},
+        {"{'workload':'rosenbrock','optimizer':'adamww'}", NULL, "\"adamw\"", RV_E_UNKNOWN},
         {"{'workload':'rosenbrock','wrappers':7}", NULL, "wrappers", RV_E_ARGUMENT},
         {"{'workload':'rosenbrock','wrappers':'emma'}", NULL, "'ema'", RV_E_UNKNOWN},
         {"{'workload':'rosenbrock','wrappers':'ema(decay=2)'}", NULL, "decay", RV_E_RANGE},
