@@ -117,6 +117,14 @@ static void test_restore_refuses_another_type(void **state)
 
 /* ---- distance ----------------------------------------------------------------- */
 
+/* With a drift, so that the weights go somewhere. */
+static void drifting_gradient(fixture *f, int64_t step)
+{
+    fixed_gradient(f, step);
+    EACH_ELEMENT(f, i)
+    put(f->g, f->dtype, i, get(f->g, f->dtype, i) + (i % 2 ? 0.25 : -0.25));
+}
+
 typedef struct distance {
     double largest, mean; /* over the elements, of what they differ by; relative to 1 + max |w| */
 } distance;
@@ -126,14 +134,14 @@ static distance measure(const rv_method_info *info, rv_dtype dtype)
     fixture f, d;
     make(&f, info, LARGE, dtype, RV_BF16, NULL);
     make(&d, info, LARGE, RV_F64, RV_F64, NULL);
-    for (int64_t step = 0; step < 1000; step++) {
-        fixed_gradient(&f, step);
-        fixed_gradient(&d, step);
-        EACH_ELEMENT(&f, i) /* a drift, so that the weights go somewhere */
-        {
-            const double drift = i % 2 ? 0.25 : -0.25;
-            put(f.g, dtype, i, get(f.g, dtype, i) + drift);
-            put(d.g, RV_F64, i, get(d.g, RV_F64, i) + drift);
+    const bool estimates = estimates_a_distance(info);
+    for (int64_t step = 0; step < (estimates ? 100 : 1000); step++) {
+        if (estimates) {
+            bowl_gradient(&f);
+            bowl_gradient(&d);
+        } else {
+            drifting_gradient(&f, step);
+            drifting_gradient(&d, step);
         }
         fixture_step(&f);
         fixture_step(&d);
@@ -167,7 +175,8 @@ static bool packs(const rv_method_info *info)
 }
 
 /* A rounding of 2^-9 on average, a thousand times, lets an element wander by some hundredths of
- * the way that weights went; without a bias the elements' mean stays far closer. */
+ * the way that weights went; without a bias the elements' mean stays far closer.  Where the state
+ * also says how long the steps are, twice as far. */
 static void test_bf16_follows_double(void **state)
 {
     (void)state;
@@ -179,8 +188,10 @@ static void test_bf16_follows_double(void **state)
             const distance found = measure(info, (rv_dtype)dtype);
             print_message("%-20s %s  largest %.1e  mean %.1e\n", info->name, rv_dtype_name((rv_dtype)dtype), found.largest,
                           found.mean);
-            if (!(found.largest <= 2e-2 && found.mean <= 1e-3))
-                fail_msg("%s: %.2e apart, %.2e in the mean; 2e-2 and 1e-3 allowed", info->name, found.largest, found.mean);
+            const double allowed = estimates_a_distance(info) ? 5e-2 : 2e-2;
+            if (!(found.largest <= allowed && found.mean <= 1e-3))
+                fail_msg("%s: %.2e apart, %.2e in the mean; %.0e and 1e-3 allowed", info->name, found.largest, found.mean,
+                         allowed);
         }
     }
 }

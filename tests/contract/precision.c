@@ -2,14 +2,6 @@
  * gradients: how far apart they may be is stated here. */
 #include "fixture.h"
 
-/* A method that estimates the distance to the solution goes to infinity under gradients that
- * do not depend on the weights.  On the bowl it arrives within about 100 steps; what is left
- * of the gradient then is rounding, made large again by the method's denominator. */
-static bool estimates_a_distance(const rv_method_info *info)
-{
-    return rv_params_find(info->params, "d0") || rv_params_find(info->params, "reps_rel");
-}
-
 /* max |float - double| / (1 + max |double|) after 1000 steps; 100 on the bowl. */
 static double distance(const rv_method_info *info)
 {
