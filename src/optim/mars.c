@@ -12,6 +12,7 @@
 
 #include "optim/method.h"
 #include "optim/newton_schulz.h"
+#include "optim/rows.h"
 
 typedef struct mars_args {
     double ahead; /* gamma beta1/(1 - beta1) */
@@ -34,14 +35,14 @@ static void matrix_of(const rv_tensor *tensor, int64_t *rows, int64_t *cols)
 #define RV_KERNEL_FILE "optim/mars.c"
 #include "optim/kernel.h"
 
-#define MARS_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                             \
-    REAL(lr, 3e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")              \
-    REAL(beta1, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of corrected gradients")      \
+#define MARS_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                 \
+    RV_HP_LR(REAL, 3e-3)                                                                           \
+    REAL(beta1, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of corrected gradients")          \
     REAL(beta2, 0.99, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of their squares, of type adamw") \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the denominator after bias correction") \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times the learning rate") \
-    REAL(gamma, 0.025, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "strength of the variance reduction")     \
-    CHOICE(type, "adamw|lion|shampoo", "adamw", "how the corrected gradient is preconditioned") \
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "added to the denominator after bias correction") \
+    RV_HP_DECOUPLED(REAL, 0)                                                                       \
+    REAL(gamma, 0.025, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "strength of the variance reduction")        \
+    CHOICE(type, "adamw|lion|shampoo", "adamw", "how the corrected gradient is preconditioned")    \
     INT(ns_steps, 5, 1, 100, 0, "Newton-Schulz iterations of type shampoo")
 RV_PARAM_STRUCT(mars_params, MARS_PARAMS);
 RV_PARAM_TABLE(mars_table, "mars", mars_params, MARS_PARAMS);
