@@ -4,3 +4,4 @@ ravine_test(unit_optim_elementwise ${CMAKE_CURRENT_LIST_DIR}/optim_elementwise.c
 ravine_test(unit_optim_clip ${CMAKE_CURRENT_LIST_DIR}/optim_clip.c unit)
 ravine_test(unit_optim_parts ${CMAKE_CURRENT_LIST_DIR}/optim_parts.c unit)
 ravine_test(unit_optim_wrappers ${CMAKE_CURRENT_LIST_DIR}/optim_wrappers.c unit)
+ravine_test(unit_optim_adaptive ${CMAKE_CURRENT_LIST_DIR}/optim_adaptive.c unit)
