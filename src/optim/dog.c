@@ -159,7 +159,8 @@ const rv_method rv_method_ldog = {
                           "norms are per tensor" DOG_AVERAGE,
              .paper = "Ivgi, Hinder & Carmon 2023, DoG is SGD's best friend, appendix: layer-wise DoG",
              .reference = "formll/dog 8d45cf56 src/dog/dog.py (LDoG)",
-             .deviations = "moved is the sum of the updates, as in dog; r and G of a tensor are kept as a rounded value and its remainder; sums in double",
+             .deviations = "moved is the sum of the updates, as in dog; r and G of a tensor are kept as a rounded value "
+                           "and its remainder; sums in double",
              .params = &dog_table,
              .state = "moved: like the tensor; norms: r and G, [4] per tensor",
              .bytes_per_parameter = NAN},

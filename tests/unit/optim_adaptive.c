@@ -1,188 +1,6 @@
-/* Identities and closed forms of methods that scale by norms, estimate distances, average or
- * factor their state: what must hold whatever the reference's numbers are. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "ravine/optim.h"
-
-enum { ROWS = 6, COLS = 4, N = ROWS * COLS, BIAS = 5 };
-
-/* A matrix, and with count 2 a vector. */
-static const rv_tensor pair[] = {{.name = "m", .role = RV_ROLE_HIDDEN, .shape = {2, {ROWS, COLS}}},
-                                 {.name = "b", .role = RV_ROLE_BIAS, .shape = {1, {BIAS}}}};
-
-typedef struct trained {
-    double m[N], b[BIAS], gm[N], gb[BIAS], x[N];
-    rv_optimizer *optimizer;
-} trained;
-
-static void fill(double *x, int n, double phase)
-{
-    for (int i = 0; i < n; i++)
-        x[i] = sin(1.7 * i * i + phase) + 0.1 * i;
-}
-
-static double norm(const double *x, int n)
-{
-    double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += x[i] * x[i];
-    return sqrt(sum);
-}
-
-static double apart(const double *a, const double *b, int n)
-{
-    double most = 0;
-    for (int i = 0; i < n; i++)
-        most = fmax(most, fabs(a[i] - b[i]));
-    return most;
-}
-
-static void begin(trained *t, const char *method, const char *params, const char *rules, int count)
-{
-    fill(t->m, N, 0.3);
-    fill(t->b, BIAS, 1);
-    const void *const w[] = {t->m, t->b};
-    const rv_optimizer_options options = {.method = method, .params = params, .rules = rules, .dtype = RV_F64};
-    rv_error err;
-    if (rv_optimizer_new(&t->optimizer, &options, pair, count, w, &err) != RV_OK)
-        fail_msg("%s", err.message);
-}
-
-static void step(trained *t)
-{
-    void *const w[] = {t->m, t->b};
-    const void *const g[] = {t->gm, t->gb};
-    rv_error err;
-    if (rv_optimizer_step(t->optimizer, w, g, &err) != RV_OK)
-        fail_msg("%s", err.message);
-}
-
-/* Gradient of 1/2 sum (1 + i/10) w_i^2. */
-static void bowl(trained *t)
-{
-    for (int i = 0; i < N; i++)
-        t->gm[i] = (1 + 0.1 * i) * t->m[i];
-    for (int i = 0; i < BIAS; i++)
-        t->gb[i] = (1 + 0.1 * i) * t->b[i];
-}
-
-/* The array of the state whose name ends so. */
-static const double *state_of(rv_optimizer *optimizer, const char *end, rv_shape *shape)
-{
-    rv_array arrays[64];
-    const int count = rv_optimizer_state(optimizer, arrays, 64);
-    for (int i = 0; i < count; i++) {
-        const size_t n = strlen(arrays[i].name), m = strlen(end);
-        if (n >= m && strcmp(arrays[i].name + n - m, end) == 0) {
-            if (shape)
-                *shape = arrays[i].shape;
-            return arrays[i].data;
-        }
-    }
-    fail_msg("no array %s", end);
-    return NULL;
-}
-
-/* A matrix and a vector under two rules move as under one: sums span the rules. */
-static void test_rules_share_their_sums(void **state)
-{
-    (void)state;
-    static const char *const cases[][2] = {
-        {"prodigy", "d0=1e-2"},     {"dadapt_adam", "d0=1e-2"},      {"dadapt_sgd", "d0=1e-2"},
-        {"dadapt_lion", "d0=1e-2"}, {"dadapt_adagrad", "d0=1e-2"},   {"dadapt_adan", "d0=1e-2"},
-        {"lamb", "max_grad_norm=0.5,lr=0.01"}, {"schedule_free_prodigy", "d0=1e-2"},
-    };
-    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
-        char rules[256];
-        trained one = {0}, two = {0};
-        snprintf(rules, sizeof rules, "[{\"rank\": 1, \"method\": \"%s\"}, {\"method\": \"%s\"}]", cases[k][0], cases[k][0]);
-        begin(&one, cases[k][0], cases[k][1], NULL, 2);
-        begin(&two, cases[k][0], cases[k][1], rules, 2);
-        for (int t = 0; t < 20; t++) {
-            bowl(&one);
-            bowl(&two);
-            step(&one);
-            step(&two);
-        }
-        if (apart(one.m, two.m, N) > 1e-11 || apart(one.b, two.b, BIAS) > 1e-11)
-            fail_msg("%s: %g and %g apart", cases[k][0], apart(one.m, two.m, N), apart(one.b, two.b, BIAS));
-        rv_optimizer_free(one.optimizer);
-        rv_optimizer_free(two.optimizer);
-    }
-}
-
-/* DoWG, written out as in its paper. */
-static void test_dowg(void **state)
-{
-    (void)state;
-    trained t = {0};
-    double x[N], x0[N], g[N], away[N], squares = 1e-8;
-    begin(&t, "dowg", "reps_rel=1e-3", NULL, 1);
-    memcpy(x, t.m, sizeof x);
-    memcpy(x0, t.m, sizeof x);
-    double r = 1e-3 * (1 + norm(x0, N));
-    for (int s = 0; s < 20; s++) {
-        bowl(&t);
-        step(&t);
-        for (int i = 0; i < N; i++) {
-            g[i] = (1 + 0.1 * i) * x[i];
-            away[i] = x[i] - x0[i];
-        }
-        r = fmax(r, norm(away, N));
-        squares += r * r * norm(g, N) * norm(g, N);
-        for (int i = 0; i < N; i++)
-            x[i] -= r * r / sqrt(squares) * g[i];
-        assert_true(apart(t.m, x, N) < 1e-12);
-    }
-    assert_true(r > 100 * 1e-3 * (1 + norm(x0, N)) || norm(x, N) < 0.5 * norm(x0, N));
-    rv_optimizer_free(t.optimizer);
-}
-
-/* With one tensor L-DoG is DoG. */
-static void test_ldog(void **state)
-{
-    (void)state;
-    trained a = {0}, b = {0};
-    begin(&a, "dog", "reps_rel=1e-3", NULL, 1);
-    begin(&b, "ldog", "reps_rel=1e-3", NULL, 1);
-    for (int s = 0; s < 20; s++) {
-        bowl(&a);
-        bowl(&b);
-        step(&a);
-        step(&b);
-    }
-    assert_true(apart(a.m, b.m, N) < 1e-14 * (1 + norm(a.m, N)));
-    rv_optimizer_free(a.optimizer);
-    rv_optimizer_free(b.optimizer);
-}
-
-/* D-Adaptation on AdaGrad: d grows and never passes the largest coordinate of x0 - x*. */
-static void test_distance_is_a_lower_bound(void **state)
-{
-    (void)state;
-    trained t = {0};
-    begin(&t, "dadapt_adagrad", "d0=1e-4", NULL, 1);
-    double far = 0, before = 0;
-    for (int i = 0; i < N; i++)
-        far = fmax(far, fabs(t.m[i])); /* the minimum is at 0 */
-    for (int s = 0; s < 300; s++) {
-        bowl(&t);
-        step(&t);
-        const double d = *state_of(t.optimizer, ".d", NULL);
-        assert_true(d >= before && d <= far);
-        before = d;
-    }
-    assert_true(before > 0.1 * far && norm(t.m, N) < 0.01 * far);
-    rv_optimizer_free(t.optimizer);
-}
+/* Identities and closed forms of methods that scale by norms, average or factor their state:
+ * what must hold whatever the reference's numbers are. */
+#include "optim_pair.h"
 
 /* LAMB's step is lr phi(||w||) long, with phi the identity or cut at phi_max. */
 static void test_lamb_length(void **state)
@@ -349,6 +167,72 @@ static void test_average(void **state)
     }
 }
 
+typedef struct batches {
+    double shift; /* of the batch at hand: the gradient is (1 + i/10) w_i + shift */
+    int calls;
+} batches;
+
+static rv_status shifted(void *context, rv_probe probe, const void *const *w, void *const *g, double *loss, rv_error *err)
+{
+    batches *b = context;
+    (void)err;
+    assert_int_equal(probe, RV_PROBE_GRADIENT);
+    for (int i = 0; i < N; i++)
+        ((double *)g[0])[i] = (1 + 0.1 * i) * ((const double *)w[0])[i] + b->shift;
+    *loss = 0;
+    b->calls++;
+    return RV_OK;
+}
+
+/* Exact MARS of type lion, written out: g - g_before = A (w - w_before), whatever the batch. */
+static void test_mars_exact(void **state)
+{
+    (void)state;
+    trained t = {0};
+    double w[N], last[N], m[N] = {0}, c[N];
+    batches b = {0};
+    begin(&t, "mars", "exact=true,type=lion,lr=0.01,gamma=0.1,beta1=0.5", NULL, 1);
+    assert_true(rv_optimizer_wants_closure(t.optimizer));
+    memcpy(w, t.m, sizeof w);
+    for (int s = 0; s < 6; s++) {
+        void *const ws[] = {t.m};
+        const void *const gs[] = {t.gm};
+        rv_error err;
+        bowl(&t);
+        b.shift = sin(5.0 * s);
+        for (int i = 0; i < N; i++) {
+            t.gm[i] += b.shift;
+            const double turn = s == 0 ? t.gm[i] : (1 + 0.1 * i) * (w[i] - last[i]);
+            c[i] = t.gm[i] + 0.1 * turn; /* gamma beta1/(1 - beta1) = 0.1 */
+        }
+        const double length = fmax(1, norm(c, N));
+        memcpy(last, w, sizeof last);
+        for (int i = 0; i < N; i++) {
+            m[i] = 0.5 * m[i] + 0.5 * c[i] / length;
+            w[i] -= 0.01 * ((m[i] > 0) - (m[i] < 0));
+        }
+        assert_int_equal(rv_optimizer_step_closure(t.optimizer, ws, gs, shifted, &b, &err), RV_OK);
+        assert_true(apart(t.m, w, N) < 1e-14);
+        assert_true(apart(state_of(t.optimizer, "mars.m.m", NULL), m, N) < 1e-13);
+    }
+    assert_int_equal(b.calls, 5); /* none in the first step */
+    rv_optimizer_free(t.optimizer);
+
+    /* Without a closure the second step says what it lacks; the approximate form wants none. */
+    trained u = {0};
+    begin(&u, "mars", "exact=true", NULL, 1);
+    void *const ws[] = {u.m};
+    const void *const gs[] = {u.gm};
+    rv_error err;
+    bowl(&u);
+    assert_int_equal(rv_optimizer_step(u.optimizer, ws, gs, &err), RV_OK);
+    assert_int_equal(rv_optimizer_step(u.optimizer, ws, gs, &err), RV_E_ARGUMENT);
+    rv_optimizer_free(u.optimizer);
+    begin(&u, "mars", "", NULL, 1);
+    assert_false(rv_optimizer_wants_closure(u.optimizer));
+    rv_optimizer_free(u.optimizer);
+}
+
 /* Blocks that are declared: heads of query and key, rows of value in a fused tensor. */
 static void test_adam_mini_blocks(void **state)
 {
@@ -398,12 +282,11 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules_share_their_sums), cmocka_unit_test(test_dowg),
-        cmocka_unit_test(test_ldog),                   cmocka_unit_test(test_distance_is_a_lower_bound),
-        cmocka_unit_test(test_lamb_length),            cmocka_unit_test(test_lars_buffer),
-        cmocka_unit_test(test_adafactor_rank_one),     cmocka_unit_test(test_adafactor_forms),
-        cmocka_unit_test(test_special_cases),          cmocka_unit_test(test_average),
-        cmocka_unit_test(test_adam_mini_blocks),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lamb_length),        cmocka_unit_test(test_lars_buffer),
+        cmocka_unit_test(test_adafactor_rank_one), cmocka_unit_test(test_adafactor_forms),
+        cmocka_unit_test(test_special_cases),      cmocka_unit_test(test_average),
+        cmocka_unit_test(test_adam_mini_blocks),   cmocka_unit_test(test_mars_exact),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
