@@ -15,6 +15,7 @@
 #include <math.h>
 
 #include "optim/method.h"
+#include "optim/rows.h"
 
 typedef struct factor_args {
     double weight;    /* of the new sample */
@@ -35,18 +36,18 @@ typedef struct factor_view {
 
 enum { SLOT_R, SLOT_C, SLOT_V, SLOT_M };
 
-#define FACTOR_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                           \
-    REAL(lr, 1e-2, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate; where it is relative, its upper bound beside 1/sqrt(t)") \
-    CHOICE(form, "torch|timm|optax", "torch", "whose: see the equations and factored axes")    \
-    BOOL(relative_step, false, "form timm: the learning rate that no one gave there")          \
+#define FACTOR_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                              \
+    REAL(lr, 1e-2, 0, HUGE_VAL, RV_HP_FREE, "learning rate; where it is relative, its upper bound beside 1/sqrt(t)") \
+    CHOICE(form, "torch|timm|optax", "torch", "whose: see the equations and factored axes")       \
+    BOOL(relative_step, false, "form timm: the learning rate that no one gave there")             \
     BOOL(scale_parameter, true, "forms timm (relative) and optax: times the size of the weights") \
-    BOOL(warmup_init, false, "form timm, relative: an upper bound of 1e-4 lr t, not lr")        \
+    BOOL(warmup_init, false, "form timm, relative: an upper bound of 1e-4 lr t, not lr")          \
     REAL(beta1, 0, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of updates, of forms timm and optax; 0: none") \
-    REAL(decay_rate, 0.8, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "a new square weighs t^-decay_rate")   \
+    REAL(decay_rate, 0.8, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "a new square weighs t^-decay_rate")     \
     REAL(clip_threshold, 1, 0, HUGE_VAL, RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "largest root mean square of an update") \
     REAL(eps, 0, 0, 1, RV_PARAM_OPEN_HI, "least root of a second moment (torch), added to squares (others); 0: that form's own") \
-    REAL(eps_scale, 1e-3, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "least size of the weights")          \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times lr (torch), e (timm) or nothing (optax)") \
+    REAL(eps_scale, 1e-3, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "least size of the weights")             \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "decoupled, times lr (torch), e (timm) or nothing (optax)")       \
     INT(min_dim_size_to_factor, 0, 0, 1e9, 0, "axes to factor are longer (timm) or as long (optax); 0: 16 and 128")
 RV_PARAM_STRUCT(factor_params, FACTOR_PARAMS);
 

@@ -8,6 +8,7 @@
 #ifndef RV_REAL
 
 #include "optim/method.h"
+#include "optim/rows.h"
 #include "optim/segments.h"
 
 typedef struct mini_args {
@@ -18,13 +19,13 @@ typedef struct mini_args {
 #define RV_KERNEL_FILE "optim/adam_mini.c"
 #include "optim/kernel.h"
 
-#define MINI_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                             \
-    REAL(lr, 1e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")              \
-    REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of gradients")                 \
-    REAL(beta2, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")       \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the denominator after bias correction") \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times the learning rate") \
-    BOOL(decay_vectors, false, "decay biases and norms too")                                   \
+#define MINI_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                   \
+    RV_HP_LR(REAL, 1e-3)                                                                             \
+    RV_HP_BETA1(REAL, 0.9)                                                                           \
+    RV_HP_BETA2(REAL, 0.999)                                                                         \
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "added to the denominator after bias correction") \
+    RV_HP_DECOUPLED(REAL, 0)                                                                         \
+    BOOL(decay_vectors, false, "decay biases and norms too")                                         \
     CHOICE(blocks, "role|rows|heads|tensor|elements", "role", "what has a second moment of its own") \
     INT(heads, 0, 0, 65536, 0, "attention heads: blocks of query and key; 0: not declared, blocks are rows")
 RV_PARAM_STRUCT(mini_params, MINI_PARAMS);
@@ -110,7 +111,6 @@ static void decide(const rv_run *run, const void *context, int tensor, int64_t s
 
 static const rv_segments segments = {.count = count,
                                      .start = start,
-                                     .measure = {mini_measure_loop_f32, mini_measure_loop_f64},
                                      .decide = decide,
                                      .update = {mini_loop_f32, mini_loop_f64},
                                      .like = 1u << SLOT_M};
@@ -159,16 +159,6 @@ const rv_method rv_method_adam_mini = {
 };
 
 #else
-
-RV_TILE_FUNCTION(mini_measure, mini_args)
-{
-    (void)a;
-    RV_FN(rv_dot)(t->g, t->g, t->n, t->sum[0]);
-}
-#define RV_KERNEL mini_measure
-#define RV_KERNEL_ARGS mini_args
-#define RV_KERNEL_MEASURES
-#include "optim/kernel_loop.h"
 
 RV_TILE_FUNCTION(mini, mini_args)
 {

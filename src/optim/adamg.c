@@ -7,6 +7,7 @@
 #ifndef RV_REAL
 
 #include "optim/method.h"
+#include "optim/rows.h"
 
 typedef struct adamg_args {
     double keep, beta1, beta2, beta3, rest1, rest2, gain, power; /* gain: (1 - beta3) p */
@@ -16,15 +17,15 @@ typedef struct adamg_args {
 #define RV_KERNEL_FILE "optim/adamg.c"
 #include "optim/kernel.h"
 
-#define ADAMG_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                            \
-    REAL(lr, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "upper bound of the step size, beside 1/sqrt(t)") \
-    REAL(beta1, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of scaled gradients")         \
-    REAL(beta2, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")       \
-    REAL(beta3, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of the numerator")            \
-    REAL(p, 0.2, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "factor of the numerator p v^q")               \
-    REAL(q, 0.24, 0, 1, 0, "power of the numerator")                                           \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the denominator after bias correction") \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times the step size")
+#define ADAMG_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                    \
+    REAL(lr, 1, 0, HUGE_VAL, RV_HP_FREE, "upper bound of the step size, beside 1/sqrt(t)") \
+    REAL(beta1, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of scaled gradients") \
+    RV_HP_BETA2(REAL, 0.999)                                                           \
+    REAL(beta3, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of the numerator")    \
+    REAL(p, 0.2, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "factor of the numerator p v^q")       \
+    REAL(q, 0.24, 0, 1, 0, "power of the numerator")                                   \
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "added to the denominator after bias correction") \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "decoupled, times the step size")
 RV_PARAM_STRUCT(adamg_params, ADAMG_PARAMS);
 RV_PARAM_TABLE(adamg_table, "adamg", adamg_params, ADAMG_PARAMS);
 

@@ -18,17 +18,17 @@ typedef struct amos_args {
 #define RV_KERNEL_FILE "optim/amos.c"
 #include "optim/kernel.h"
 
-#define AMOS_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                             \
+#define AMOS_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                   \
     REAL(lr, 1e-2, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate, about 1/sqrt(batches of the data)") \
-    REAL(beta, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")        \
-    REAL(momentum, 0, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of updates; 0: none")         \
+    REAL(beta, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")              \
+    REAL(momentum, 0, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of updates; 0: none")               \
     REAL(extra_l2, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decay beside the adaptive one") \
-    REAL(c_coef, 0.25, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "speed at which the decay falls")        \
-    REAL(d_coef, 0.25, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "speed at which the step size falls")    \
+    REAL(c_coef, 0.25, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "speed at which the decay falls")              \
+    REAL(d_coef, 0.25, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "speed at which the step size falls")          \
     REAL(eps, 2.350988701644575e-38, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "least second moment") \
-    CHOICE(eps_form, "max|add", "max", "max(v, eps), or v + eps (kozistr)")                    \
+    CHOICE(eps_form, "max|add", "max", "max(v, eps), or v + eps (kozistr)")                          \
     REAL(eta, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "expected size of a trained weight; 0: by eta_rule") \
-    CHOICE(eta_rule, "fan_in|second_axis", "fan_in", "what it is by shape and role")           \
+    CHOICE(eta_rule, "fan_in|second_axis", "fan_in", "what it is by shape and role")                 \
     CHOICE(slots, "tensor|rows", "tensor", "what has v and b of its own")
 RV_PARAM_STRUCT(amos_params, AMOS_PARAMS);
 RV_PARAM_TABLE(amos_table, "amos", amos_params, AMOS_PARAMS);
@@ -91,7 +91,6 @@ static void decide(const rv_run *run, const void *context, int tensor, int64_t s
 }
 
 static const rv_segments segments = {.count = count,
-                                     .measure = {amos_measure_loop_f32, amos_measure_loop_f64},
                                      .decide = decide,
                                      .update = {amos_loop_f32, amos_loop_f64},
                                      .like = 1u << SLOT_M};
@@ -137,16 +136,6 @@ const rv_method rv_method_amos = {
 };
 
 #else
-
-RV_TILE_FUNCTION(amos_measure, amos_args)
-{
-    (void)a;
-    RV_FN(rv_dot)(t->g, t->g, t->n, t->sum[0]);
-}
-#define RV_KERNEL amos_measure
-#define RV_KERNEL_ARGS amos_args
-#define RV_KERNEL_MEASURES
-#include "optim/kernel_loop.h"
 
 RV_TILE_FUNCTION(amos, amos_args)
 {

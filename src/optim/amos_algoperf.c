@@ -11,6 +11,7 @@
 #ifndef RV_REAL
 
 #include "optim/method.h"
+#include "optim/rows.h"
 #include "optim/segments.h"
 
 typedef struct amosap_args {
@@ -26,14 +27,14 @@ typedef struct amosap_args {
 #define RV_KERNEL_FILE "optim/amos_algoperf.c"
 #include "optim/kernel.h"
 
-#define AMOSAP_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                           \
-    REAL(lr, 1e-2, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate, or a factor on it with converge_steps") \
+#define AMOSAP_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                 \
+    REAL(lr, 1e-2, 0, HUGE_VAL, RV_HP_FREE, "learning rate, or a factor on it with converge_steps") \
     INT(converge_steps, 0, 0, 1e15, RV_PARAM_LOG, "steps to convergence, from which the learning rate follows; 0: lr alone") \
     REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of gradients, or of updates in style reduced") \
-    REAL(beta2, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")       \
-    REAL(l2, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "strength of decay beside the adaptive one") \
-    BOOL(use_nu_clip, true, "clip elements of the gradient by the second moment so far")       \
-    CHOICE(style, "adam|reduced", "adam", "second moment per element, or per slot")            \
+    RV_HP_BETA2(REAL, 0.999)                                                                         \
+    REAL(l2, 0, 0, HUGE_VAL, RV_HP_FREE, "strength of decay beside the adaptive one") \
+    BOOL(use_nu_clip, true, "clip elements of the gradient by the second moment so far")             \
+    CHOICE(style, "adam|reduced", "adam", "second moment per element, or per slot")                  \
     REAL(eta, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "expected size of a trained weight; 0: by eta_rule") \
     CHOICE(eta_rule, "fan_in|flax", "fan_in", "what it is by shape, for our layouts or as the reference has it") \
     CHOICE(slots, "tensor|rows", "tensor", "what has b of its own, and v in style reduced")

@@ -9,6 +9,7 @@
 
 #include "optim/distance.h"
 #include "optim/method.h"
+#include "optim/rows.h"
 
 typedef struct dadagrad_args {
     double rate, coupled, eps, momentum, rest;
@@ -17,13 +18,13 @@ typedef struct dadagrad_args {
 #define RV_KERNEL_FILE "optim/dadapt_adagrad.c"
 #include "optim/kernel.h"
 
-#define DADAGRAD_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                 \
-    REAL(lr, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "factor on the step size that is found") \
-    REAL(momentum, 0, 0, 1, RV_PARAM_OPEN_HI, "share of the old weights in the new ones")              \
-    REAL(eps, 1e-6, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the denominator")          \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the gradient (L2)")  \
-    REAL(d0, 1e-6, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "first estimate of the distance") \
-    REAL(growth_rate, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "largest growth of d in a step; 0: no limit")
+#define DADAGRAD_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                    \
+    RV_HP_FACTOR(REAL)                                                                    \
+    REAL(momentum, 0, 0, 1, RV_PARAM_OPEN_HI, "share of the old weights in the new ones") \
+    RV_HP_EPS(REAL, 1e-6, "added to the denominator")                                     \
+    RV_HP_L2(REAL)                                                                        \
+    RV_HP_D0(REAL)                                                                        \
+    RV_HP_GROWTH(REAL)
 RV_PARAM_STRUCT(dadagrad_params, DADAGRAD_PARAMS);
 RV_PARAM_TABLE(dadagrad_table, "dadapt_adagrad", dadagrad_params, DADAGRAD_PARAMS);
 

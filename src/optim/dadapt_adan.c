@@ -11,6 +11,7 @@
 
 #include "optim/distance.h"
 #include "optim/method.h"
+#include "optim/rows.h"
 
 typedef struct dadan_args {
     double beta1, beta2, beta3, push1, push2, rest3, push3, eps;
@@ -21,16 +22,16 @@ typedef struct dadan_args {
 #define RV_KERNEL_FILE "optim/dadapt_adan.c"
 #include "optim/kernel.h"
 
-#define DADAN_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                    \
-    REAL(lr, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "factor on the step size that is found") \
-    REAL(beta1, 0.98, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of gradients")                        \
-    REAL(beta2, 0.92, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of gradient differences")             \
+#define DADAN_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                        \
+    RV_HP_FACTOR(REAL)                                                                     \
+    RV_HP_BETA1(REAL, 0.98)                                                                \
+    REAL(beta2, 0.92, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of gradient differences") \
     REAL(beta3, 0.99, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squares, and of the sums behind d") \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the denominator") \
-    REAL(weight_decay, 0.02, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times the step size") \
-    BOOL(no_prox, false, "decay before the step, not as its proximal part")                            \
-    REAL(d0, 1e-6, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "first estimate of the distance") \
-    REAL(growth_rate, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "largest growth of d in a step; 0: no limit")
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "added to the denominator") \
+    RV_HP_WEIGHT_DECAY(REAL, 0.02, "decoupled, times the step size")                       \
+    BOOL(no_prox, false, "decay before the step, not as its proximal part")                \
+    RV_HP_D0(REAL)                                                                         \
+    RV_HP_GROWTH(REAL)
 RV_PARAM_STRUCT(dadan_params, DADAN_PARAMS);
 RV_PARAM_TABLE(dadan_table, "dadapt_adan", dadan_params, DADAN_PARAMS);
 

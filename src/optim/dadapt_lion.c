@@ -9,6 +9,7 @@
 
 #include "optim/distance.h"
 #include "optim/method.h"
+#include "optim/rows.h"
 
 typedef struct dlion_args {
     double keep, rate, beta1, rest1, beta2, push2, q, push;
@@ -17,13 +18,13 @@ typedef struct dlion_args {
 #define RV_KERNEL_FILE "optim/dadapt_lion.c"
 #include "optim/kernel.h"
 
-#define DLION_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                    \
-    REAL(lr, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "factor on the step size that is found") \
-    REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_HI, "share of the momentum in the sign")                      \
-    REAL(beta2, 0.99, 0, 1, RV_PARAM_OPEN_HI, "decay of the momentum")                                 \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times the step size") \
-    REAL(d0, 1e-6, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "first estimate of the distance") \
-    REAL(growth_rate, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "largest growth of d in a step; 0: no limit")
+#define DLION_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                               \
+    RV_HP_FACTOR(REAL)                                                            \
+    REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_HI, "share of the momentum in the sign") \
+    REAL(beta2, 0.99, 0, 1, RV_PARAM_OPEN_HI, "decay of the momentum")            \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "decoupled, times the step size")                 \
+    RV_HP_D0(REAL)                                                                \
+    RV_HP_GROWTH(REAL)
 RV_PARAM_STRUCT(dlion_params, DLION_PARAMS);
 RV_PARAM_TABLE(dlion_table, "dadapt_lion", dlion_params, DLION_PARAMS);
 

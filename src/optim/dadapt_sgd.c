@@ -9,6 +9,8 @@
 
 #include "optim/distance.h"
 #include "optim/method.h"
+#include "optim/norms.h"
+#include "optim/rows.h"
 
 typedef struct dsgd_args {
     double rate, coupled, momentum, rest;
@@ -17,12 +19,12 @@ typedef struct dsgd_args {
 #define RV_KERNEL_FILE "optim/dadapt_sgd.c"
 #include "optim/kernel.h"
 
-#define DSGD_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                     \
-    REAL(lr, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "factor on the step size that is found") \
-    REAL(momentum, 0.9, 0, 1, RV_PARAM_OPEN_HI, "share of the old weights in the new ones")            \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the gradient (L2)")  \
-    REAL(d0, 1e-6, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "first estimate of the distance") \
-    REAL(growth_rate, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "largest growth of d in a step; 0: no limit")
+#define DSGD_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                          \
+    RV_HP_FACTOR(REAL)                                                                      \
+    REAL(momentum, 0.9, 0, 1, RV_PARAM_OPEN_HI, "share of the old weights in the new ones") \
+    RV_HP_L2(REAL)                                                                          \
+    RV_HP_D0(REAL)                                                                          \
+    RV_HP_GROWTH(REAL)
 RV_PARAM_STRUCT(dsgd_params, DSGD_PARAMS);
 RV_PARAM_TABLE(dsgd_table, "dadapt_sgd", dsgd_params, DSGD_PARAMS);
 
@@ -42,10 +44,9 @@ static rv_status measure(const rv_run *run, int pass, double *total)
     if (run->lr == 0)
         return RV_OK;
     if (pass == NORM_PASS)
-        return run->scalars[FIRST_NORM] > 0 ? RV_OK
-                                            : rv_run_sum(run, RV_KERNEL_OF(dsgd_norm), &args, total, NULL);
+        return run->scalars[FIRST_NORM] > 0 ? RV_OK : rv_run_squares(run, false, total, NULL);
     if (run->scalars[FIRST_NORM] <= 0)
-        run->scalars[FIRST_NORM] = sqrt(run->joint[0]);
+        run->scalars[FIRST_NORM] = sqrt(run->joint[RV_SQUARES_G]);
     if (run->scalars[FIRST_NORM] <= 0)
         return RV_OK;
     args.rate = rv_distance(run, D, p->d0) * run->lr / run->scalars[FIRST_NORM];
@@ -100,16 +101,6 @@ const rv_method rv_method_dadapt_sgd = {
 };
 
 #else
-
-RV_TILE_FUNCTION(dsgd_norm, dsgd_args)
-{
-    (void)a;
-    RV_FN(rv_dot)(t->g, t->g, t->n, t->sum[0]);
-}
-#define RV_KERNEL dsgd_norm
-#define RV_KERNEL_ARGS dsgd_args
-#define RV_KERNEL_MEASURES
-#include "optim/kernel_loop.h"
 
 RV_TILE_FUNCTION(dsgd_measure, dsgd_args)
 {

@@ -6,6 +6,13 @@
 #include <math.h>
 
 #include "optim/method.h"
+#include "optim/rows.h"
+
+/* Rows of their tables. */
+#define RV_HP_FACTOR(REAL) REAL(lr, 1, 0, HUGE_VAL, RV_HP_FREE, "factor on the step size that is found")
+#define RV_HP_D0(REAL) REAL(d0, 1e-6, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "first estimate of the distance")
+#define RV_HP_GROWTH(REAL) \
+    REAL(growth_rate, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "largest growth of d in a step; 0: no limit")
 
 /* The scalar `slot`, which is zero before the first step and d0 then. */
 static inline double rv_distance(const rv_run *run, int slot, double d0)

@@ -8,6 +8,8 @@
 #ifndef RV_REAL
 
 #include "optim/method.h"
+#include "optim/norms.h"
+#include "optim/rows.h"
 
 typedef struct lamb_args {
     double scale; /* of the gradient */
@@ -18,18 +20,18 @@ typedef struct lamb_args {
 #define RV_KERNEL_FILE "optim/lamb.c"
 #include "optim/kernel.h"
 
-#define LAMB_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                             \
-    REAL(lr, 1e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")              \
-    REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of gradients")                 \
-    REAL(beta2, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")       \
-    REAL(eps, 1e-6, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the denominator after bias correction") \
-    REAL(weight_decay, 1e-2, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the direction before its norm is taken") \
+#define LAMB_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                       \
+    RV_HP_LR(REAL, 1e-3)                                                                 \
+    RV_HP_BETA1(REAL, 0.9)                                                               \
+    RV_HP_BETA2(REAL, 0.999)                                                             \
+    REAL(eps, 1e-6, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "added to the denominator after bias correction") \
+    RV_HP_WEIGHT_DECAY(REAL, 1e-2, "added to the direction before its norm is taken")    \
     REAL(max_grad_norm, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "limit on the norm of all gradients; 0: none, 1: NVLAMB and timm") \
-    BOOL(bias_correction, true, "as Adam's")                                                   \
-    BOOL(grad_averaging, true, "gradients enter m times 1 - beta1, not 1")                     \
+    BOOL(bias_correction, true, "as Adam's")                                             \
+    BOOL(grad_averaging, true, "gradients enter m times 1 - beta1, not 1")               \
     CHOICE(adapt, "decayed|always|never", "decayed", "tensors that get the ratio: those with weight decay, all, none") \
-    BOOL(trust_clip, false, "a ratio of at most 1")                                            \
-    REAL(phi_min, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "lower bound of ||w|| in the ratio")       \
+    BOOL(trust_clip, false, "a ratio of at most 1")                                      \
+    REAL(phi_min, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "lower bound of ||w|| in the ratio") \
     REAL(phi_max, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "upper bound of ||w|| in the ratio (the paper's: 10); 0: none")
 RV_PARAM_STRUCT(lamb_params, LAMB_PARAMS);
 RV_PARAM_TABLE(lamb_table, "lamb", lamb_params, LAMB_PARAMS);
@@ -49,10 +51,7 @@ static rv_status check(const void *params, rv_error *err)
 static rv_status measure(const rv_run *run, int pass, double *total)
 {
     (void)pass;
-    const lamb_args args = {0};
-    if (((const lamb_params *)run->params)->max_grad_norm == 0)
-        return RV_OK;
-    return rv_run_sum(run, RV_KERNEL_OF(lamb_squares), &args, total, NULL);
+    return ((const lamb_params *)run->params)->max_grad_norm > 0 ? rv_run_squares(run, false, total, NULL) : RV_OK;
 }
 
 /* The trust ratio from ||w||^2 and ||u||^2. */
@@ -71,7 +70,7 @@ static double ratio_of(const lamb_params *p, const double *sums)
 static rv_status step(const rv_run *run)
 {
     const lamb_params *p = run->params;
-    const double t = (double)run->step, norm = sqrt(run->joint[0]);
+    const double t = (double)run->step, norm = sqrt(run->joint[RV_SQUARES_G]);
     lamb_args args = {.scale = p->max_grad_norm > 0 ? 1 / fmax(1, norm / p->max_grad_norm) : 1,
                       .beta1 = p->beta1,
                       .beta2 = p->beta2,
@@ -120,16 +119,6 @@ const rv_method rv_method_lamb = {
 };
 
 #else
-
-RV_TILE_FUNCTION(lamb_squares, lamb_args)
-{
-    (void)a;
-    RV_FN(rv_dot)(t->g, t->g, t->n, t->sum[0]);
-}
-#define RV_KERNEL lamb_squares
-#define RV_KERNEL_ARGS lamb_args
-#define RV_KERNEL_MEASURES
-#include "optim/kernel_loop.h"
 
 RV_INLINE RV_REAL RV_FN(lamb_direction)(const lamb_args *a, RV_REAL m, RV_REAL v, RV_REAL w)
 {

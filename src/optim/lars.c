@@ -8,6 +8,7 @@
 #ifndef RV_REAL
 
 #include "optim/method.h"
+#include "optim/rows.h"
 
 typedef struct lars_args {
     double weight_decay, momentum, keep; /* keep: weight of d in the buffer */
@@ -19,15 +20,15 @@ typedef struct lars_args {
 #define RV_KERNEL_FILE "optim/lars.c"
 #include "optim/kernel.h"
 
-#define LARS_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                             \
-    REAL(lr, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")                 \
-    REAL(momentum, 0.9, 0, 1, RV_PARAM_OPEN_HI, "decay of the buffer; 0: no buffer")           \
-    REAL(dampening, 0, 0, 1, 0, "share of the gradient kept out of the buffer")                \
-    BOOL(nesterov, false, "look ahead along the buffer")                                       \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the gradient after its norm is taken") \
-    REAL(trust_coeff, 1e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "norm of a step over that of the weights") \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the denominator of the ratio") \
-    BOOL(trust_clip, false, "LARC: min(ratio/lr, 1), so that lr is an upper bound")            \
+#define LARS_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                   \
+    RV_HP_LR(REAL, 1)                                                                \
+    REAL(momentum, 0.9, 0, 1, RV_PARAM_OPEN_HI, "decay of the buffer; 0: no buffer") \
+    REAL(dampening, 0, 0, 1, 0, "share of the gradient kept out of the buffer")      \
+    BOOL(nesterov, false, "look ahead along the buffer")                             \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "added to the gradient after its norm is taken")     \
+    REAL(trust_coeff, 1e-3, 0, HUGE_VAL, RV_HP_FREE, "norm of a step over that of the weights") \
+    RV_HP_EPS(REAL, 1e-8, "added to the denominator of the ratio")                   \
+    BOOL(trust_clip, false, "LARC: min(ratio/lr, 1), so that lr is an upper bound")  \
     CHOICE(adapt, "decayed|always", "decayed", "tensors that get the ratio: those with weight decay, or all") \
     CHOICE(norm, "apart|together", "apart", "denominator ||g|| + weight_decay ||w||, or ||g + weight_decay w|| (optax)") \
     BOOL(lr_in_buffer, false, "the learning rate of each step stays in the buffer (paper, TensorFlow, optax)")

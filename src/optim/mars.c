@@ -1,17 +1,19 @@
 /* MARS: momentum and preconditioning of a gradient whose variance is reduced by the last one.
- *     c = g + gamma beta1/(1 - beta1) (g - g_before), g_before = 0 in the first step
+ *     c = g + gamma beta1/(1 - beta1) (g - g_before), g_before = 0 in the first step; it is the
+ *         last gradient or, exact, this batch's gradient at the last weights
  *     c <- c/max(1, ||c||) per tensor;  m <- beta1 m + (1 - beta1) c
  *     adamw:   v <- beta2 v + (1 - beta2) c^2;  u = m/(1 - beta1^t) / (sqrt(v)/sqrt(1 - beta2^t) + eps)
  *     lion:    u = sign(m)
  *     shampoo: u = sqrt(max(1, rows/cols)) NewtonSchulz(m/(1 - beta1)), matrices only, others adamw
  *     w <- w - lr (u + weight_decay w)
  * Matrices go to MARS, all else to AdamW by the rule list below, as in the reference.
- * Reference: AGI-Arena/MARS MARS/optimizers/mars.py 4831e28e, approximate form.  Deviation:
+ * Reference: AGI-Arena/MARS MARS/optimizers/mars.py 4831e28e.  Deviation:
  * Newton-Schulz in the dtype of the run, the reference's is bfloat16. */
 #ifndef RV_REAL
 
 #include "optim/method.h"
 #include "optim/newton_schulz.h"
+#include "optim/rows.h"
 
 typedef struct mars_args {
     double ahead; /* gamma beta1/(1 - beta1) */
@@ -21,7 +23,7 @@ typedef struct mars_args {
     int ns_steps;
 } mars_args;
 
-enum { SLOT_M, SLOT_V, SLOT_BEFORE };
+enum { SLOT_M, SLOT_V, SLOT_BEFORE, SLOT_W };
 
 /* One of the matrices [rows, cols] that a tensor of rank 2 consists of. */
 static void matrix_of(const rv_tensor *tensor, int64_t *rows, int64_t *cols)
@@ -34,14 +36,15 @@ static void matrix_of(const rv_tensor *tensor, int64_t *rows, int64_t *cols)
 #define RV_KERNEL_FILE "optim/mars.c"
 #include "optim/kernel.h"
 
-#define MARS_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                             \
-    REAL(lr, 3e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")              \
-    REAL(beta1, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of corrected gradients")      \
+#define MARS_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                 \
+    RV_HP_LR(REAL, 3e-3)                                                                           \
+    REAL(beta1, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of corrected gradients")          \
     REAL(beta2, 0.99, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of their squares, of type adamw") \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the denominator after bias correction") \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "decoupled, times the learning rate") \
-    REAL(gamma, 0.025, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "strength of the variance reduction")     \
-    CHOICE(type, "adamw|lion|shampoo", "adamw", "how the corrected gradient is preconditioned") \
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "added to the denominator after bias correction") \
+    RV_HP_DECOUPLED(REAL, 0)                                                                       \
+    REAL(gamma, 0.025, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "strength of the variance reduction")        \
+    BOOL(exact, false, "take the gradient before at the last weights, not of the last batch: a second one per step") \
+    CHOICE(type, "adamw|lion|shampoo", "adamw", "how the corrected gradient is preconditioned")    \
     INT(ns_steps, 5, 1, 100, 0, "Newton-Schulz iterations of type shampoo")
 RV_PARAM_STRUCT(mars_params, MARS_PARAMS);
 RV_PARAM_TABLE(mars_table, "mars", mars_params, MARS_PARAMS);
@@ -52,6 +55,16 @@ static bool v_shape(const rv_tensor *tensor, const void *params, rv_shape *shape
 {
     const int type = ((const mars_params *)params)->type;
     return (type == ADAMW || (type == SHAMPOO && tensor->shape.rank != 2)) && rv_slot_like(tensor, params, shape);
+}
+
+static bool is_exact(const void *params)
+{
+    return ((const mars_params *)params)->exact;
+}
+
+static bool w_shape(const rv_tensor *tensor, const void *params, rv_shape *shape)
+{
+    return is_exact(params) && rv_slot_like(tensor, params, shape);
 }
 
 /* Type shampoo: u and what Newton-Schulz needs. */
@@ -76,6 +89,23 @@ static rv_fault task(const rv_run *run, const void *context, int tensor, int wor
     return fault;
 }
 
+static size_t bytes_of(const rv_run *run, int tensor)
+{
+    return (size_t)rv_shape_size(&run->tensors[tensor].shape) * rv_dtype_size(run->dtype);
+}
+
+/* The gradient of this batch at the weights before the last step, into its slot. */
+static rv_status look_back(const rv_run *run)
+{
+    const void *const *g;
+    for (int i = 0; i < run->count; i++)
+        memcpy(rv_run_probe_weights(run)[i], rv_run_slot(run, i, SLOT_W), bytes_of(run, i));
+    RV_TRY(rv_run_probe(run, RV_PROBE_GRADIENT, true, &g));
+    for (int i = 0; i < run->count; i++)
+        memcpy(rv_run_slot(run, i, SLOT_BEFORE), g[i], bytes_of(run, i));
+    return RV_OK;
+}
+
 static rv_status step(const rv_run *run)
 {
     const mars_params *p = run->params;
@@ -92,6 +122,8 @@ static rv_status step(const rv_run *run)
                       .eps = p->eps,
                       .ns_steps = (int)p->ns_steps};
     double total[RV_MAX_SUMS], (*each)[RV_MAX_SUMS] = rv_run_sums(run);
+    if (p->exact && run->step > 1)
+        RV_TRY(look_back(run));
     RV_TRY(rv_run_sum(run, RV_KERNEL_OF(mars_measure), &args, total, each));
     args.squares = (const double (*)[RV_MAX_SUMS])each;
     if (p->type == LION)
@@ -100,7 +132,10 @@ static rv_status step(const rv_run *run)
     return p->type == SHAMPOO ? rv_run_each(run, run->count, task, NULL, &args) : RV_OK;
 }
 
-static const rv_slot slots[] = {{"m", rv_slot_like, false}, {"v", v_shape, false}, {"before", rv_slot_like, false}};
+static const rv_slot slots[] = {{"m", rv_slot_like, false},
+                                {"v", v_shape, false},
+                                {"before", rv_slot_like, false},
+                                {"w_before", w_shape, true}};
 
 static const rv_rule rules[] = {
     {.rank_min = 2, .rank_max = 2, .method = "mars"},
@@ -111,30 +146,34 @@ const rv_method rv_method_mars = {
     .info = {.name = "mars",
              .version = 1,
              .title = "MARS: variance-reduced AdamW, Lion or Shampoo",
-             .equations = "c = g + gamma beta1/(1 - beta1) (g - g_before), g_before = 0 in the first step\n"
+             .equations = "c = g + gamma beta1/(1 - beta1) (g - g_before), g_before = 0 in the first step, then the last "
+                          "gradient or, exact, this batch's gradient at the weights before the last step\n"
                           "c <- c/max(1, ||c||) per tensor;  m <- beta1 m + (1 - beta1) c\n"
                           "type adamw: v <- beta2 v + (1 - beta2) c^2;  "
                           "u = m/(1 - beta1^t) / (sqrt(v)/sqrt(1 - beta2^t) + eps)\n"
                           "type lion: u = sign(m)\n"
-                          "type shampoo: u = sqrt(max(1, rows/cols)) NewtonSchulz(m/(1 - beta1)), as Muon's but from m/(||m|| + eps); "
-                          "tensors that are no matrices as type adamw\n"
+                          "type shampoo: u = sqrt(max(1, rows/cols)) NewtonSchulz(m/(1 - beta1)), as Muon's but from "
+                          "m/(||m|| + eps); tensors that are no matrices as type adamw\n"
                           "w <- w - lr (u + weight_decay w);  tensors that are no matrices: adamw",
              .paper = "Yuan et al. 2024, MARS: unleashing the power of variance reduction for training large models",
-             .reference = "AGI-Arena/MARS 4831e28e MARS/optimizers/mars.py (is_approx)",
-             .deviations = "the exact form (the current batch's gradient at the weights before) needs a second gradient and "
-                           "is not offered; optimize_1d is the rule list [{\"method\": \"mars\"}]; AdamW of the other tensors "
-                           "has no decay by default (there 0.1); Newton-Schulz in the dtype of the run, on the parts of a "
-                           "fused tensor apart",
+             .reference = "AGI-Arena/MARS 4831e28e MARS/optimizers/mars.py (exact=false: is_approx)",
+             .deviations = "exact takes other rules' tensors at their weights in force, there all are the last; "
+                           "optimize_1d is the rule list [{\"method\": \"mars\"}]; AdamW of the other tensors has no "
+                           "decay by default (there 0.1); Newton-Schulz in the dtype of the run, on the parts of a fused "
+                           "tensor apart",
              .params = &mars_table,
-             .state = "m, before (the last gradient): like the tensor; v: like the tensor, not for matrices of type shampoo nor of type lion",
+             .state = "m, before (g_before): like the tensor; w_before: like the tensor, only if exact; v: like the "
+                      "tensor, not for matrices of type shampoo nor of type lion",
              .bytes_per_parameter = 12},
     .tolerance = 1e-12,
     .slots = slots,
-    .slot_count = 3,
+    .slot_count = 4,
     .rules = rules,
     .rule_count = sizeof rules / sizeof rules[0],
     .workspace = workspace,
     .step = step,
+    .probes = true,
+    .probes_if = is_exact,
 };
 
 #else
@@ -164,6 +203,8 @@ RV_INLINE void RV_FN(mars_mean)(const rv_tile *t, const mars_args *a, RV_REAL *c
     const RV_REAL scale = (RV_REAL)(square > 1 ? 1 / sqrt(square) : 1);
     const RV_REAL beta1 = (RV_REAL)a->beta1, rest1 = (RV_REAL)a->rest1;
     RV_REAL *m = t->s[0], *before = t->s[2];
+    if (t->s[3])
+        memcpy(t->s[3], t->w, (size_t)t->n * sizeof *t->w);
     RV_EACH (i, t->n) {
         c[i] = scale * RV_FN(mars_corrected)(a, t->g[i], before[i]);
         m[i] = beta1 * m[i] + rest1 * c[i];

@@ -138,8 +138,9 @@ typedef struct rv_method {
     rv_status (*step)(const rv_run *run);
     /* dst [count]: the weights to evaluate, from w and the state; NULL: w itself. */
     void (*evaluation_weights)(const rv_run *run, void *const *dst);
-    /* Its step calls rv_run_probe. */
+    /* Its step calls rv_run_probe; with probes_if only where that says so of the parameters. */
     bool probes;
+    bool (*probes_if)(const void *params);
     /* Bit k: slot k is also reached by rv_run_slot, so that it cannot be kept in bf16.  Methods with
      * tasks or a workspace need not say so. */
     unsigned whole_slots;

@@ -107,6 +107,13 @@ static inline size_t rv_slot_bytes(const rv_optimizer *o, const rv_group *group,
     return shape->rank < 0 ? 0 : (size_t)rv_shape_size(shape) * rv_dtype_size(rv_slot_dtype(o, group, slot));
 }
 
+/* Whether a step of the group calls for more gradients. */
+static inline bool rv_group_probes(const rv_group *group)
+{
+    const rv_method *method = group->method;
+    return method->probes && (!method->probes_if || method->probes_if(group->params));
+}
+
 /* rules.c: groups with their parameters, from options; tensors are not assigned yet. */
 rv_status rv_groups_new(rv_optimizer *o, const rv_optimizer_options *options, rv_error *err);
 void rv_groups_free(rv_optimizer *o);

@@ -168,14 +168,14 @@ static rv_status plan_buffers(rv_optimizer *o, rv_error *err)
     for (int k = 0; k < rv_groups_all(o); k++) {
         const rv_wrapper *wrapper = o->groups[k].wrapper;
         filters |= wrapper && wrapper->filters ? 1 : 0;
-        count += o->groups[k].method->probes ? 2 : 0;
+        count += rv_group_probes(&o->groups[k]) ? 2 : 0;
         count += wrapper && wrapper->scratch ? 1 : 0;
     }
     RV_TRY(rv_optimizer_reserve(o, &o->buffers, bytes * (count + filters), err));
     char *base = (char *)o->buffers.base + filters * bytes;
     for (int k = 0; k < rv_groups_all(o); k++) {
         rv_group *group = &o->groups[k];
-        if (group->method->probes)
+        if (rv_group_probes(group))
             RV_TRY(plan_probe(o, group, &base, bytes, err));
         if (!group->wrapper)
             continue;

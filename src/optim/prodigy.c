@@ -10,6 +10,7 @@
 
 #include "optim/distance.h"
 #include "optim/method.h"
+#include "optim/rows.h"
 
 typedef struct prodigy_args {
     double beta1, beta2, beta3;
@@ -21,19 +22,19 @@ typedef struct prodigy_args {
 #define RV_KERNEL_FILE "optim/prodigy.c"
 #include "optim/kernel.h"
 
-#define PRODIGY_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                 \
-    REAL(lr, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "factor on the step size that is found") \
-    REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of gradients")                        \
-    REAL(beta2, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")              \
-    REAL(beta3, 0, 0, 1, RV_PARAM_OPEN_HI, "decay of the sums behind d; 0: sqrt(beta2)")              \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "times d, added to the denominator") \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "times the step size, or L2 without decouple") \
-    BOOL(decouple, true, "decay the weights themselves, not through the gradient")                    \
-    BOOL(use_bias_correction, false, "Adam's bias correction in the step size")                       \
-    BOOL(safeguard_warmup, false, "leave lr out of the sum behind d's denominator")                   \
-    REAL(d0, 1e-6, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "first estimate of the distance") \
-    REAL(d_coef, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "factor on the estimate; what to tune") \
-    REAL(growth_rate, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "largest growth of d in a step; 0: no limit")
+#define PRODIGY_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                    \
+    RV_HP_FACTOR(REAL)                                                                   \
+    RV_HP_BETA1(REAL, 0.9)                                                               \
+    RV_HP_BETA2(REAL, 0.999)                                                             \
+    REAL(beta3, 0, 0, 1, RV_PARAM_OPEN_HI, "decay of the sums behind d; 0: sqrt(beta2)") \
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "times d, added to the denominator") \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "times the step size, or L2 without decouple")           \
+    BOOL(decouple, true, "decay the weights themselves, not through the gradient")       \
+    BOOL(use_bias_correction, false, "Adam's bias correction in the step size")          \
+    BOOL(safeguard_warmup, false, "leave lr out of the sum behind d's denominator")      \
+    RV_HP_D0(REAL)                                                                       \
+    REAL(d_coef, 1, 0, HUGE_VAL, RV_HP_FREE, "factor on the estimate; what to tune") \
+    RV_HP_GROWTH(REAL)
 RV_PARAM_STRUCT(prodigy_params, PRODIGY_PARAMS);
 RV_PARAM_TABLE(prodigy_table, "prodigy", prodigy_params, PRODIGY_PARAMS);
 

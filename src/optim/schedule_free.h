@@ -7,6 +7,15 @@
 #include <math.h>
 
 #include "optim/method.h"
+#include "optim/rows.h"
+
+/* Rows of their tables. */
+#define RV_HP_SF_PLACE(REAL, name) \
+    REAL(name, 0.9, 0, 1, RV_PARAM_OPEN_LO, "place of y between z (0) and the average x (1)")
+#define RV_HP_SF_WARMUP(INT) INT(warmup_steps, 0, 0, 1e15, 0, "steps of linear warm-up")
+#define RV_HP_SF_WEIGHTS(REAL)                                                           \
+    REAL(r, 0, 0, 100, 0, "power of the step in the weights of the average")              \
+    REAL(weight_lr_power, 2, 0, 100, 0, "power of the largest learning rate in these weights")
 
 /* One step: z <- z - eta d and x <- (1 - mix) x + mix z, which make
  * y <- y + mix (z - y) + back d  with the old z. */

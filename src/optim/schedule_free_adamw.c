@@ -9,6 +9,7 @@
  * Reference: facebookresearch/schedule_free 70785b53; mlcommons/submissions_algorithms 12c8e4ea. */
 #ifndef RV_REAL
 
+#include "optim/rows.h"
 #include "optim/schedule_free.h"
 
 typedef struct sf_args {
@@ -21,16 +22,15 @@ typedef struct sf_args {
 #define RV_KERNEL_FILE "optim/schedule_free_adamw.c"
 #include "optim/kernel.h"
 
-#define SF_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                      \
-    REAL(lr, 2.5e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")                   \
-    REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_LO, "place of y between z (0) and the average x (1)")        \
-    REAL(beta2, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")              \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "added to the denominator")         \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "at y, times the learning rate") \
-    INT(warmup_steps, 0, 0, 1e15, 0, "steps of linear warm-up")                                       \
-    REAL(r, 0, 0, 100, 0, "power of the step in the weights of the average")                          \
-    REAL(weight_lr_power, 2, 0, 100, 0, "power of the largest learning rate in these weights")        \
-    REAL(inner_momentum, 0, 0, 1, RV_PARAM_OPEN_HI, "momentum of the gradient itself; 0: none")       \
+#define SF_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                   \
+    RV_HP_LR(REAL, 2.5e-3)                                                                         \
+    RV_HP_SF_PLACE(REAL, beta1)                                                                    \
+    RV_HP_BETA2(REAL, 0.999)                                                                       \
+    RV_HP_EPS(REAL, 1e-8, "added to the denominator")                                              \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "at y, times the learning rate")                                   \
+    RV_HP_SF_WARMUP(INT)                                                                           \
+    RV_HP_SF_WEIGHTS(REAL)                                                                         \
+    REAL(inner_momentum, 0, 0, 1, RV_PARAM_OPEN_HI, "momentum of the gradient itself; 0: none")    \
     CHOICE(form, "library|paper|algoperf_v05|algoperf_v06", "library", "whose: see the equations")
 RV_PARAM_STRUCT(sf_params, SF_PARAMS);
 RV_PARAM_TABLE(sf_table, "schedule_free_adamw", sf_params, SF_PARAMS);

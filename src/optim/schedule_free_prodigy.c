@@ -10,6 +10,7 @@
 #ifndef RV_REAL
 
 #include "optim/distance.h"
+#include "optim/rows.h"
 #include "optim/schedule_free.h"
 
 typedef struct sfpro_args {
@@ -21,15 +22,15 @@ typedef struct sfpro_args {
 #define RV_KERNEL_FILE "optim/schedule_free_prodigy.c"
 #include "optim/kernel.h"
 
-#define SFPRO_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                   \
-    REAL(lr, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "factor on the step size that is found") \
-    REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_LO, "place of y between z (0) and the average x (1)")        \
+#define SFPRO_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                             \
+    RV_HP_FACTOR(REAL)                                                          \
+    RV_HP_SF_PLACE(REAL, beta1)                                                 \
     REAL(beta2, 0.9955, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squares; its root that of the sums behind d") \
-    REAL(r, 0.75, 0, 100, 0, "power of the step in the weights of the average")                       \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "times d, added to the denominator") \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "at x, times the step size")  \
-    REAL(d0, 1e-6, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "first estimate of the distance") \
-    REAL(d_coef, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "factor on the estimate; what to tune")
+    REAL(r, 0.75, 0, 100, 0, "power of the step in the weights of the average") \
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "times d, added to the denominator") \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "at x, times the step size")                    \
+    RV_HP_D0(REAL)                                                              \
+    REAL(d_coef, 1, 0, HUGE_VAL, RV_HP_FREE, "factor on the estimate; what to tune")
 RV_PARAM_STRUCT(sfpro_params, SFPRO_PARAMS);
 RV_PARAM_TABLE(sfpro_table, "schedule_free_prodigy", sfpro_params, SFPRO_PARAMS);
 

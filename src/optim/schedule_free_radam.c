@@ -9,6 +9,7 @@
  * Reference: facebookresearch/schedule_free 70785b53.  Deviations: none. */
 #ifndef RV_REAL
 
+#include "optim/rows.h"
 #include "optim/schedule_free.h"
 
 typedef struct sfradam_args {
@@ -20,14 +21,13 @@ typedef struct sfradam_args {
 #define RV_KERNEL_FILE "optim/schedule_free_radam.c"
 #include "optim/kernel.h"
 
-#define SFRADAM_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                 \
-    REAL(lr, 2.5e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")                   \
-    REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_LO, "place of y between z (0) and the average x (1)")        \
-    REAL(beta2, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")              \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the denominator") \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "at y, times the learning rate") \
-    REAL(r, 0, 0, 100, 0, "power of the step in the weights of the average")                          \
-    REAL(weight_lr_power, 2, 0, 100, 0, "power of the largest learning rate in these weights")        \
+#define SFRADAM_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)            \
+    RV_HP_LR(REAL, 2.5e-3)                                       \
+    RV_HP_SF_PLACE(REAL, beta1)                                  \
+    RV_HP_BETA2(REAL, 0.999)                                     \
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "added to the denominator") \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "at y, times the learning rate") \
+    RV_HP_SF_WEIGHTS(REAL)                                       \
     BOOL(silent_sgd_phase, true, "no steps, not gradient descent, while the second moment is too young")
 RV_PARAM_STRUCT(sfradam_params, SFRADAM_PARAMS);
 RV_PARAM_TABLE(sfradam_table, "schedule_free_radam", sfradam_params, SFRADAM_PARAMS);

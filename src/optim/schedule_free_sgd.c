@@ -5,6 +5,7 @@
  * Reference: facebookresearch/schedule_free 70785b53.  Deviations: none. */
 #ifndef RV_REAL
 
+#include "optim/rows.h"
 #include "optim/schedule_free.h"
 
 typedef struct sfsgd_args {
@@ -15,13 +16,12 @@ typedef struct sfsgd_args {
 #define RV_KERNEL_FILE "optim/schedule_free_sgd.c"
 #include "optim/kernel.h"
 
-#define SFSGD_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                   \
-    REAL(lr, 1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")                        \
-    REAL(momentum, 0.9, 0, 1, RV_PARAM_OPEN_LO, "place of y between z (0) and the average x (1)")     \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "at y, times the learning rate") \
-    INT(warmup_steps, 0, 0, 1e15, 0, "steps of linear warm-up")                                       \
-    REAL(r, 0, 0, 100, 0, "power of the step in the weights of the average")                          \
-    REAL(weight_lr_power, 2, 0, 100, 0, "power of the largest learning rate in these weights")
+#define SFSGD_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)              \
+    RV_HP_LR(REAL, 1)                                            \
+    RV_HP_SF_PLACE(REAL, momentum)                               \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "at y, times the learning rate") \
+    RV_HP_SF_WARMUP(INT)                                         \
+    RV_HP_SF_WEIGHTS(REAL)
 RV_PARAM_STRUCT(sfsgd_params, SFSGD_PARAMS);
 RV_PARAM_TABLE(sfsgd_table, "schedule_free_sgd", sfsgd_params, SFSGD_PARAMS);
 

@@ -7,6 +7,7 @@
  * Reference: mlcommons/submissions_algorithms algoperf_v06 weighted_schedule_free_adamw 12c8e4ea. */
 #ifndef RV_REAL
 
+#include "optim/rows.h"
 #include "optim/schedule_free.h"
 
 typedef struct sfdual_args {
@@ -18,14 +19,14 @@ typedef struct sfdual_args {
 #define RV_KERNEL_FILE "optim/schedule_free_weighted.c"
 #include "optim/kernel.h"
 
-#define SFDUAL_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                  \
-    REAL(lr, 2.5e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")                   \
-    REAL(beta1, 0.9, 0, 1, RV_PARAM_OPEN_LO, "place of y between z (0) and the average x (1)")        \
-    REAL(beta2, 0.999, 0, 1, RV_PARAM_OPEN_HI, "decay of the mean of squared gradients")              \
-    REAL(eps, 1e-8, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the denominator; least rate in the weights") \
-    REAL(weight_decay, 0, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "at y, times the learning rate") \
-    INT(warmup_steps, 0, 0, 1e15, 0, "steps of linear warm-up")                                       \
-    REAL(r, 1, 0, 100, 0, "power of the step in the weights of directions and of the average")        \
+#define SFDUAL_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                \
+    RV_HP_LR(REAL, 2.5e-3)                                                                          \
+    RV_HP_SF_PLACE(REAL, beta1)                                                                     \
+    RV_HP_BETA2(REAL, 0.999)                                                                        \
+    REAL(eps, 1e-8, 0, HUGE_VAL, RV_HP_FREE | RV_PARAM_OPEN_LO, "added to the denominator; least rate in the weights") \
+    RV_HP_WEIGHT_DECAY(REAL, 0, "at y, times the learning rate")                                    \
+    RV_HP_SF_WARMUP(INT)                                                                            \
+    REAL(r, 1, 0, 100, 0, "power of the step in the weights of directions and of the average")      \
     REAL(weight_lr_power, 2, 0, 100, 0, "power of the learning rate in the weights of the average")
 RV_PARAM_STRUCT(sfdual_params, SFDUAL_PARAMS);
 RV_PARAM_TABLE(sfdual_table, "schedule_free_weighted", sfdual_params, SFDUAL_PARAMS);
@@ -99,6 +100,7 @@ const rv_method rv_method_schedule_free_weighted = {
     .scalar_count = 1,
     .step = step,
     .evaluation_weights = evaluation_weights,
+    .whole_slots = 1u << SLOT_S,
 };
 
 #else

@@ -76,7 +76,8 @@ static rv_fault run_segment(const rv_run *run, const segment_job *job, int tenso
         s->before(run, job->context, tensor, segment, args);
         block.args = args;
     }
-    const rv_fault fault = (run->dtype == RV_F32 ? s->measure.f32 : s->measure.f64)(&block);
+    const rv_kernel measure = s->measure.f32 ? s->measure : RV_KERNEL_OF(segment_squares);
+    const rv_fault fault = (run->dtype == RV_F32 ? measure.f32 : measure.f64)(&block);
     if (fault != RV_FAULT_NONE)
         return fault;
     s->decide(run, job->context, tensor, segment, size, sums, args);
@@ -135,6 +136,16 @@ RV_TILE_FUNCTION(segment_check, segment_none)
     (void)a;
 }
 #define RV_KERNEL segment_check
+#define RV_KERNEL_ARGS segment_none
+#define RV_KERNEL_MEASURES
+#include "optim/kernel_loop.h"
+
+RV_TILE_FUNCTION(segment_squares, segment_none)
+{
+    (void)a;
+    RV_FN(rv_dot)(t->g, t->g, t->n, t->sum[0]);
+}
+#define RV_KERNEL segment_squares
 #define RV_KERNEL_ARGS segment_none
 #define RV_KERNEL_MEASURES
 #include "optim/kernel_loop.h"

@@ -14,7 +14,7 @@ typedef struct rv_segments {
     int64_t (*start)(const rv_tensor *tensor, const void *params, int64_t segment);
     /* Arguments of `measure` for a segment; NULL: the context is them. */
     void (*before)(const rv_run *run, const void *context, int tensor, int64_t segment, void *args);
-    rv_kernel measure; /* sums, and slots of the tensor's shape */
+    rv_kernel measure; /* sums, and slots of the tensor's shape; NULL: the sum of squares of the gradient */
     /* From the sums over `size` elements to the arguments of `update`. */
     void (*decide)(const rv_run *run, const void *context, int tensor, int64_t segment, int64_t size,
                    const double *sums, void *args);

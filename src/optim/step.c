@@ -201,7 +201,7 @@ bool rv_optimizer_wants_closure(const rv_optimizer *o)
 {
     bool wants = false;
     for (int k = 0; k < rv_groups_all(o); k++)
-        wants |= o->groups[k].method->probes && o->groups[k].count > 0;
+        wants |= rv_group_probes(&o->groups[k]) && o->groups[k].count > 0;
     return wants;
 }
 
