@@ -18,14 +18,6 @@ static bool determined(const rv_method_info *info, const rv_tensor *tensor)
     return !strstr(info->state, "bases") || shape->rank != 2 || shape->dim[0] == shape->dim[1];
 }
 
-/* A method that estimates the distance to the solution goes to infinity under gradients that
- * do not depend on the weights.  On the bowl it arrives within about 100 steps; what is left
- * of the gradient then is rounding, made large again by the method's denominator. */
-static bool estimates_a_distance(const rv_method_info *info)
-{
-    return rv_params_find(info->params, "d0") || rv_params_find(info->params, "reps_rel");
-}
-
 /* max |float - double| / (1 + max |double|) after 1000 steps; 100 on the bowl. */
 static double distance(const rv_method_info *info)
 {
@@ -33,8 +25,8 @@ static double distance(const rv_method_info *info)
     rv_error err;
     fixture_init(&f, LARGE, RV_F32);
     fixture_init(&d, LARGE, RV_F64);
-    must(fixture_optimizer(&f, info->name, "", NULL, &err), &err);
-    must(fixture_optimizer(&d, info->name, "", NULL, &err), &err);
+    must(fixture_optimizer(&f, full_name(info), "", NULL, &err), &err);
+    must(fixture_optimizer(&d, full_name(info), "", NULL, &err), &err);
     const bool estimates = estimates_a_distance(info);
     for (int64_t step = 0; step < (estimates ? 100 : 1000); step++) {
         if (estimates) {
