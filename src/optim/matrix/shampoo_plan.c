@@ -233,34 +233,57 @@ int rv_shampoo_tasks(const rv_tensor *tensor, const void *params)
 
 /* ---- passes ------------------------------------------------------------------------- */
 
-/* The tensor of block or unit *number (axes: how many units a block is), counted through all
- * tensors; *number is then counted in the tensor. */
-static int locate(const rv_run *run, const rv_blocking *how, bool units, int *number)
+enum { BLOCKS, UNITS }; /* what tasks are: columns of the table below */
+
+/* Blocks and units (axes of blocks) before every tensor, in room that the group has for sums;
+ * total [2]: of all. */
+static void count_tasks(const rv_run *run, const rv_blocking *how, int *total)
 {
-    int tensor = 0;
-    for (;; tensor++) {
-        const int n = rv_blocks_count(&run->tensors[tensor], how) * (units ? axes_of(&run->tensors[tensor], how) : 1);
-        if (*number < n)
-            return tensor;
-        *number -= n;
+    double (*before)[RV_MAX_SUMS] = rv_run_sums(run);
+    total[BLOCKS] = total[UNITS] = 0;
+    for (int i = 0; i < run->count; i++) {
+        const int n = rv_blocks_count(&run->tensors[i], how);
+        before[i][BLOCKS] = total[BLOCKS];
+        before[i][UNITS] = total[UNITS];
+        total[BLOCKS] += n;
+        total[UNITS] += n * axes_of(&run->tensors[i], how);
     }
+}
+
+/* The tensor of task *number, which is then counted in the tensor: the last one that begins at
+ * or before it. */
+static int locate(const rv_run *run, int what, int *number)
+{
+    double (*before)[RV_MAX_SUMS] = rv_run_sums(run);
+    int low = 0, high = run->count; /* before[low] <= number < before[high] */
+    while (high - low > 1) {
+        const int middle = (low + high) / 2;
+        if (before[middle][what] <= *number)
+            low = middle;
+        else
+            high = middle;
+    }
+    *number -= (int)before[low][what];
+    return low;
 }
 
 static int tensor_of_block(const rv_run *run, const void *context, int number)
 {
-    return locate(run, &((const rv_shampoo_args *)context)->blocking, false, &number);
+    (void)context;
+    return locate(run, BLOCKS, &number);
 }
 
 static int tensor_of_unit(const rv_run *run, const void *context, int number)
 {
-    return locate(run, &((const rv_shampoo_args *)context)->blocking, true, &number);
+    (void)context;
+    return locate(run, UNITS, &number);
 }
 
 static rv_fault block_task(const rv_run *run, const void *context, int number, int worker)
 {
     const rv_shampoo_args *args = context;
     rv_subblock block;
-    const int tensor = locate(run, &args->blocking, false, &number);
+    const int tensor = locate(run, BLOCKS, &number);
     rv_block_find(&run->tensors[tensor], &args->blocking, number, &block);
     return (run->dtype == RV_F32 ? rv_shampoo_block_f32 : rv_shampoo_block_f64)(run, args, tensor, &block,
                                                                                 rv_run_workspace(run, worker));
@@ -272,7 +295,7 @@ static rv_fault unit_task(const rv_run *run, const void *context, int number, in
     if (!rv_shampoo_due(args, number))
         return RV_FAULT_NONE;
     rv_subblock block;
-    const int tensor = locate(run, &args->blocking, true, &number), axes = axes_of(&run->tensors[tensor], &args->blocking);
+    const int tensor = locate(run, UNITS, &number), axes = axes_of(&run->tensors[tensor], &args->blocking);
     rv_block_find(&run->tensors[tensor], &args->blocking, number / axes, &block);
     return (run->dtype == RV_F32 ? rv_shampoo_refresh_f32 : rv_shampoo_refresh_f64)(run, args, tensor, &block, number % axes,
                                                                                     rv_run_workspace(run, worker));
@@ -281,19 +304,15 @@ static rv_fault unit_task(const rv_run *run, const void *context, int number, in
 rv_status rv_shampoo_step(const rv_run *run)
 {
     rv_shampoo_args args = rv_shampoo_args_of(run);
-    int blocks = 0, units = 0;
-    for (int i = 0; i < run->count; i++) {
-        const int n = rv_blocks_count(&run->tensors[i], &args.blocking);
-        blocks += n;
-        units += n * axes_of(&run->tensors[i], &args.blocking);
-    }
+    int total[2];
+    count_tasks(run, &args.blocking, total);
     args.observe = true;
     args.move = !args.refresh;
     if (args.refresh) { /* three passes: roots want all factors of a block, and are shared out one by one */
-        RV_TRY(rv_run_each(run, blocks, block_task, tensor_of_block, &args));
-        RV_TRY(rv_run_each(run, units, unit_task, tensor_of_unit, &args));
+        RV_TRY(rv_run_each(run, total[BLOCKS], block_task, tensor_of_block, &args));
+        RV_TRY(rv_run_each(run, total[UNITS], unit_task, tensor_of_unit, &args));
         args.observe = false;
         args.move = true;
     }
-    return rv_run_each(run, blocks, block_task, tensor_of_block, &args);
+    return rv_run_each(run, total[BLOCKS], block_task, tensor_of_block, &args);
 }
