@@ -10,6 +10,13 @@
 
 enum { RV_DICE = 128 }; /* drawn at a time */
 
+/* The lanes of a loop over indices stay a loop until it is vectorised. */
+#if defined(__clang__)
+#define RV_DICE_LANES _Pragma("clang loop vectorize(enable)")
+#else
+#define RV_DICE_LANES _Pragma("GCC unroll 1")
+#endif
+
 /* Philox4x32-10 of rv_random_block, purpose RV_RANDOM_OPTIMIZER, for sixteen indices beside each
  * other so that it vectorises; dice [RV_DICE] are the halves of word 0 of all of them, then of
  * word 1, and so on. */
@@ -26,6 +33,7 @@ static inline __attribute__((always_inline)) void rv_dice_roll(uint64_t seed, ui
         c[3][i] = (uint32_t)(step >> 32) | (uint32_t)RV_RANDOM_OPTIMIZER << 24;
     }
     for (int round = 0; round < 10; round++) {
+        RV_DICE_LANES
         for (int i = 0; i < N; i++) {
             const uint64_t p0 = (uint64_t)0xD2511F53u * c[0][i], p1 = (uint64_t)0xCD9E8D57u * c[2][i];
             c[0][i] = (uint32_t)(p1 >> 32) ^ c[1][i] ^ key0;
@@ -39,7 +47,7 @@ static inline __attribute__((always_inline)) void rv_dice_roll(uint64_t seed, ui
     memcpy(dice, c, sizeof c);
 }
 
-static inline float rv_bf16_open(uint16_t from)
+static inline __attribute__((always_inline)) float rv_bf16_open(uint16_t from)
 {
     const uint32_t bits = (uint32_t)from << 16;
     float x;
@@ -49,7 +57,7 @@ static inline float rv_bf16_open(uint16_t from)
 
 /* Away from zero with the probability that makes the mean x; die is uniform in 16 bits.  What is
  * finite stays so. */
-static inline uint16_t rv_bf16_close(float x, uint16_t die)
+static inline __attribute__((always_inline)) uint16_t rv_bf16_close(float x, uint16_t die)
 {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
