@@ -21,6 +21,17 @@ typedef struct rv_suite {
 RV_API const rv_suite *rv_suite_at(int i);
 RV_API const rv_suite *rv_suite_find(const char *name);
 
+/* ---- search ------------------------------------------------------------ */
+
+/* How the trials of a study are placed in a search space. */
+typedef struct rv_sampler_info {
+    const char *name, *title, *description, *reference;
+    bool same_in_every_study; /* false: a study gets its own share of one sequence */
+} rv_sampler_info;
+RV_API const rv_sampler_info *rv_sampler_at(int i); /* NULL beyond the last */
+
+/* ---- running ----------------------------------------------------------- */
+
 typedef struct rv_bench_progress {
     int trials, done;
     double eta; /* seconds, NaN: unknown yet */
