@@ -23,7 +23,8 @@ extern "C" {
 /* Options of the training loop: the "train" object of a configuration. */
 #define RV_TRAIN_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                              \
     INT(seed, 0, 0, 4294967295, 0, "seed of weights, order of examples, dropout and augmentation")  \
-    INT(steps, 1000, 1, 1e15, RV_PARAM_LOG, "budget in optimizer steps, and the horizon of schedules") \
+    INT(steps, 1000, 1, 1e15, RV_PARAM_LOG, "budget in optimizer steps")                                \
+    INT(horizon, 0, 0, 1e15, 0, "steps over which the schedule runs; 0: the budget in steps")       \
     INT(examples, 0, 0, 1e18, 0, "budget in training examples; 0: none")                            \
     REAL(seconds, 0, 0, 1e9, 0, "budget in seconds of training, evaluation not counted; 0: none")   \
     REAL(target, NAN, -HUGE_VAL, HUGE_VAL, 0, "value of the metric at which a run counts as solved") \

@@ -201,8 +201,9 @@ static rv_status step(rv_loop *t, double *norm, rv_error *err)
     if (isinf(*norm))
         return rv_fail(err, RV_E_NUMERIC, "the norm of the gradient is not finite");
     const rv_schedule_info *schedule = t->config->schedule;
-    rv_optimizer_set_lr_factor(
-        t->optimizer, schedule->factor(t->config->schedule_params, t->tally.step, t->config->train.steps));
+    const rv_train_params *p = &t->config->train;
+    int64_t horizon = p->horizon > 0 ? p->horizon : p->steps;
+    rv_optimizer_set_lr_factor(t->optimizer, schedule->factor(t->config->schedule_params, t->tally.step, horizon));
     RV_TRY(rv_optimizer_step_flat(t->optimizer, t->w, t->g, err));
     t->tally.step++;
     t->tally.examples += examples_of_step(t);
