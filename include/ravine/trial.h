@@ -99,7 +99,7 @@ RV_API rv_status rv_trial_resolve(const char *config, const char *const *overrid
 RV_API void rv_trial_id(const char *resolved, char *id, size_t size);
 
 /* Runs, resumes or, when result.json is there, only reads a trial.  Divergence is
- * an outcome, not an error. */
+ * an outcome, not an error.  RV_E_BUSY: another process runs it. */
 RV_API rv_status rv_trial_run(const char *resolved, const rv_trial_options *options,
                               rv_trial_result *result, rv_error *err);
 

@@ -52,6 +52,7 @@ static json_t *trial_list(const rv_plan *plan, const rv_record_trial *trials)
         json_object_set_new(entry, "problem", json_integer(planned->problem));
         json_object_set_new(entry, "optimizer", json_integer(planned->optimizer));
         json_object_set_new(entry, "point", json_integer(planned->point));
+        json_object_set_new(entry, "study", json_integer(planned->study));
         json_object_set_new(entry, "seed", json_integer(planned->seed));
         put_text(entry, "state", states[trials[i].state]);
         if (trials[i].state == RV_TRIAL_DONE)

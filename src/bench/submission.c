@@ -1,0 +1,392 @@
+/* Submissions: reading them, and what a point of theirs means on a problem.  Invariant: what was
+ * read has only known keys, and every hyperparameter has a meaning or is said to have none. */
+#include "bench/submission.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/expression.h"
+#include "core/json.h"
+#include "core/text.h"
+#include "ravine/optim.h"
+
+/* ---- where they come from ------------------------------------------------------ */
+
+rv_status rv_submission_json(const json_t *from, json_t **json, rv_error *err)
+{
+    const char *name = json_string_value(from), *names[256];
+    int count = 0;
+    *json = NULL;
+    if (json_is_object(from)) {
+        *json = json_deep_copy(from);
+        return *json ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory for a submission");
+    }
+    if (!name)
+        return rv_fail(err, RV_E_FORMAT, "a submission is a name, a file that ends in .json or an object");
+    const rv_submission *known = rv_submission_find(name);
+    if (known)
+        return rv_json_parse(known->json, strlen(known->json), name, json, err);
+    if (rv_text_match("*.json", name))
+        return rv_json_read(name, json, err);
+    for (; rv_submission_at(count) && count < 256; count++)
+        names[count] = rv_submission_at(count)->name;
+    const char *near = rv_text_nearest(name, names, count);
+    return rv_fail(err, RV_E_UNKNOWN, "no submission '%.80s'%s%s%s (a file must end in .json)", name,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+rv_status rv_submission_load(const char *name, char **text, rv_error *err)
+{
+    json_t *from = json_string(name), *json = NULL;
+    rv_entrant entrant = {0};
+    *text = NULL;
+    rv_status status = rv_submission_json(from, &json, err);
+    if (status == RV_OK)
+        status = rv_entrant_read(&entrant, json, name, err);
+    if (status == RV_OK) {
+        *text = rv_json_text(json, 1);
+        status = *text ? RV_OK : rv_fail(err, RV_E_MEMORY, "%s: no memory", name);
+    }
+    rv_entrant_release(&entrant);
+    json_decref(json);
+    json_decref(from);
+    return status;
+}
+
+/* ---- reading ---------------------------------------------------------------------- */
+
+typedef struct known_key {
+    const char *name;
+    json_type type;
+    bool needed;
+    const char *expected;
+} known_key;
+
+/* Every key of object is in keys [count], of its type, and those that are needed are there. */
+static rv_status check_keys(const json_t *object, const known_key *keys, int count, const char *source, rv_error *err)
+{
+    const char *name, *known[16];
+    json_t *value;
+    for (int i = 0; i < count; i++) {
+        known[i] = keys[i].name;
+        if (keys[i].needed && !json_object_get(object, keys[i].name))
+            return rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s, and is missing", source, keys[i].name, keys[i].expected);
+    }
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        int i = 0;
+        while (i < count && strcmp(known[i], name) != 0)
+            i++;
+        const char *near = i < count ? NULL : rv_text_nearest(name, known, count);
+        if (i == count)
+            return rv_fail(err, RV_E_FORMAT, "%s: no key '%.80s' is known here%s%s%s", source, name,
+                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        bool fits = json_typeof(value) == keys[i].type || (keys[i].type == JSON_REAL && json_is_integer(value)) ||
+                    (keys[i].type == JSON_NULL && (json_is_object(value) || json_is_array(value)));
+        char *found = fits ? NULL : rv_json_text(value, 0);
+        if (!fits)
+            rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s, not %.80s", source, name, keys[i].expected, found ? found : "this");
+        free(found);
+        if (!fits)
+            return RV_E_FORMAT;
+    }
+    return RV_OK;
+}
+
+static rv_status check_shape(const rv_entrant *e, const char *source, rv_error *err)
+{
+    static const known_key keys[] = {
+        {"name", JSON_STRING, true, "a text"},
+        {"title", JSON_STRING, true, "a text"},
+        {"source", JSON_STRING, false, "a text"},
+        {"notes", JSON_STRING, false, "a text"},
+        {"tuning", JSON_STRING, true, "\"external\" or \"self\""},
+        {"tuning_search_space", JSON_NULL, false, "an object of ranges or a list of points"},
+        {"sampler", JSON_STRING, false, "the name of a sampler"},
+        {"config", JSON_OBJECT, true, "an object"},
+        {"cases", JSON_ARRAY, false, "a list of {\"when\", \"config\"}"},
+        {"ignored", JSON_ARRAY, false, "a list of hyperparameters"},
+        {"batch", JSON_OBJECT, false, "an object of factors"},
+        {"overhead", JSON_REAL, false, "a number"},
+        {"unsupported", JSON_STRING, false, "a text"},
+    };
+    static const known_key of_case[] = {{"when", JSON_OBJECT, true, "an object"}, {"config", JSON_OBJECT, true, "an object"}};
+    size_t i;
+    json_t *item;
+    if (!json_is_object(e->json))
+        return rv_fail(err, RV_E_FORMAT, "%s: a submission is a JSON object", source);
+    RV_TRY(check_keys(e->json, keys, sizeof keys / sizeof keys[0], source, err));
+    json_array_foreach(json_object_get(e->json, "cases"), i, item)
+    {
+        char where[160];
+        snprintf(where, sizeof where, "%.120s: case %zu", source, i + 1);
+        if (!json_is_object(item))
+            return rv_fail(err, RV_E_FORMAT, "%s must be an object", where);
+        RV_TRY(check_keys(item, of_case, 2, where, err));
+    }
+    return RV_OK;
+}
+
+static rv_status read_numbers(rv_entrant *e, const char *source, rv_error *err)
+{
+    const char *glob;
+    json_t *factor;
+    e->overhead = rv_json_real(e->json, "overhead", 1);
+    if (!(e->overhead > 0 && e->overhead <= 1e6))
+        return rv_fail(err, RV_E_RANGE, "%s: 'overhead' must be more than 0, not %g", source, e->overhead);
+    json_object_foreach(json_object_get(e->json, "batch"), glob, factor)
+    {
+        double number = json_is_number(factor) ? json_number_value(factor) : NAN;
+        if (!(number > 0 && number <= 1e6))
+            return rv_fail(err, RV_E_RANGE, "%s: 'batch.%.80s' must be a number more than 0", source, glob);
+    }
+    return RV_OK;
+}
+
+/* ---- hyperparameters and their meaning ------------------------------------------------ */
+
+static bool same_value(const json_t *a, const json_t *b)
+{
+    if (json_is_number(a) && json_is_number(b))
+        return json_number_value(a) == json_number_value(b);
+    return json_equal(a, b);
+}
+
+/* Whether a case applies; its hyperparameters count as used. */
+static rv_status case_holds(const json_t *when, const rv_names *names, bool *holds, rv_error *err)
+{
+    const char *name;
+    json_t *wanted, *value;
+    *holds = true;
+    json_object_foreach((json_t *)(uintptr_t)when, name, wanted)
+    {
+        RV_TRY(rv_expression_value(name, names, &value, err));
+        *holds = *holds && same_value(value, wanted);
+        json_decref(value);
+    }
+    return RV_OK;
+}
+
+/* "config" and the cases that hold, expressions filled in; all: those that do not hold are tried
+ * as well and thrown away. */
+static rv_status fill_config(const rv_entrant *e, const rv_names *names, bool all, json_t **config, rv_error *err)
+{
+    size_t i;
+    json_t *item, *part;
+    rv_status status = rv_expression_fill(json_object_get(e->json, "config"), names, config, err);
+    json_array_foreach(json_object_get(e->json, "cases"), i, item)
+    {
+        bool holds = false;
+        if (status == RV_OK)
+            status = case_holds(json_object_get(item, "when"), names, &holds, err);
+        if (status != RV_OK || !(holds || all))
+            continue;
+        status = rv_expression_fill(json_object_get(item, "config"), names, &part, err);
+        if (status == RV_OK && holds && json_object_update_recursive(*config, part) != 0)
+            status = rv_fail(err, RV_E_MEMORY, "no memory for a configuration");
+        json_decref(part);
+    }
+    if (status != RV_OK) {
+        json_decref(*config);
+        *config = NULL;
+    }
+    return status;
+}
+
+/* What a problem gives, for trying expressions. */
+static json_t *any_problem(void)
+{
+    return json_pack("{s:i, s:i, s:i, s:i}", "steps", 1000, "batch", 128, "eval_every", 20, "examples", 128000);
+}
+
+static rv_status try_point(const rv_entrant *e, const json_t *point, json_t *used, rv_error *err)
+{
+    json_t *given = any_problem(), *config = NULL;
+    rv_names names = {.point = point, .given = given, .used = used};
+    rv_status status = fill_config(e, &names, true, &config, err);
+    json_decref(config);
+    json_decref(given);
+    return status;
+}
+
+static rv_status check_point(const rv_entrant *e, const json_t *point, size_t number, const char *source, rv_error *err)
+{
+    json_t *used = json_object(), *given = any_problem(), *item;
+    size_t i;
+    rv_status status = try_point(e, point, used, err);
+    if (status != RV_OK)
+        rv_fail_prefix(err, status, "%s: point %zu: config", source, number);
+    json_array_foreach(json_object_get(e->json, "ignored"), i, item)
+    {
+        const char *name = json_string_value(item);
+        if (status == RV_OK && !json_object_get(point, name ? name : ""))
+            status = rv_fail(err, RV_E_FORMAT, "%s: 'ignored' must name hyperparameters of the search space, not '%.80s'",
+                             source, name ? name : "(no text)");
+        else if (status == RV_OK)
+            json_object_set_new(used, name, json_true());
+    }
+    for (int k = 0; status == RV_OK && e->has_space && k < e->space.dims; k++) {
+        const char *name = rv_space_name(&e->space, k);
+        if (json_object_get(given, name))
+            status = rv_fail(err, RV_E_FORMAT, "%s: a hyperparameter cannot be called '%s': that is the problem's own", source, name);
+        else if (!json_object_get(used, name))
+            status = rv_fail(err, RV_E_FORMAT, "%s: no expression uses the hyperparameter '%.80s', nor is it in 'ignored'",
+                             source, name);
+    }
+    json_decref(used);
+    json_decref(given);
+    return status;
+}
+
+/* Every point of a list, or the middle of the ranges. */
+static rv_status check_points(const rv_entrant *e, const char *source, rv_error *err)
+{
+    if (e->has_space && e->space.points > 0) {
+        for (size_t i = 0; i < (size_t)e->space.points; i++)
+            RV_TRY(check_point(e, json_array_get(e->space.json, i), i + 1, source, err));
+        return RV_OK;
+    }
+    size_t dims = e->has_space ? (size_t)e->space.dims : 0;
+    double *middle = malloc((dims + 1) * sizeof *middle);
+    for (size_t i = 0; middle && i < dims; i++)
+        middle[i] = 0.5;
+    json_t *point = !middle ? NULL : dims > 0 ? rv_space_point(&e->space, middle) : json_object();
+    rv_status status = point ? check_point(e, point, 1, source, err) : rv_fail(err, RV_E_MEMORY, "%s: no memory", source);
+    json_decref(point);
+    free(middle);
+    return status;
+}
+
+rv_status rv_entrant_read(rv_entrant *e, json_t *json, const char *source, rv_error *err)
+{
+    *e = (rv_entrant){.json = json_incref(json)};
+    RV_TRY(check_shape(e, source, err));
+    e->name = json_string_value(json_object_get(json, "name"));
+    const char *tuning = json_string_value(json_object_get(json, "tuning"));
+    e->self_tuning = strcmp(tuning, "self") == 0;
+    if (!e->self_tuning && strcmp(tuning, "external") != 0)
+        return rv_fail(err, RV_E_FORMAT, "%s: 'tuning' must be \"external\" or \"self\", not \"%.80s\"", source, tuning);
+    RV_TRY(read_numbers(e, source, err));
+    const char *sampler = json_string_value(json_object_get(json, "sampler"));
+    rv_status status = rv_point_sampler_find(sampler ? sampler : "halton", &e->sampler, err);
+    if (status != RV_OK)
+        return rv_fail_prefix(err, status, "%s", source);
+    json_t *space = json_object_get(json, "tuning_search_space");
+    if (space && e->self_tuning)
+        return rv_fail(err, RV_E_FORMAT, "%s: a self-tuning submission has no 'tuning_search_space'", source);
+    if (space)
+        RV_TRY(rv_space_read(&e->space, space, source, err));
+    e->has_space = space != NULL;
+    return check_points(e, source, err);
+}
+
+void rv_entrant_release(rv_entrant *e)
+{
+    rv_space_release(&e->space);
+    json_decref(e->json);
+    *e = (rv_entrant){0};
+}
+
+/* ---- on a problem -------------------------------------------------------------------- */
+
+static void drop_unknown_params(json_t *config, const rv_workload *workload)
+{
+    json_t *params = json_object_get(config, "workload_params"), *value;
+    const char *name;
+    void *next;
+    json_object_foreach_safe(params, next, name, value)
+        if (!workload->params || !rv_params_find(workload->params, name))
+            json_object_del(params, name);
+    if (params && json_object_size(params) == 0)
+        json_object_del(config, "workload_params");
+}
+
+/* The defaults of a table under what config says: what a workload's recipe says about the same method
+ * is the recipe's tuning, not the submission's. */
+static int complete_params(json_t *config, const char *key, const rv_param_table *table)
+{
+    void *values = malloc(table->size + 1);
+    json_t *given = json_object_get(config, key), *all = NULL;
+    if (values) {
+        rv_params_init(table, values);
+        all = rv_params_to_json(table, values);
+    }
+    free(values);
+    if (!all || (given && json_object_update_recursive(all, given) != 0)) {
+        json_decref(all);
+        return -1;
+    }
+    return json_object_set_new(config, key, all);
+}
+
+static rv_status complete(json_t *config, rv_error *err)
+{
+    const char *optimizer = json_string_value(json_object_get(config, "optimizer"));
+    const char *schedule = json_string_value(json_object_get(config, "schedule"));
+    const rv_method_info *method = optimizer ? rv_method_find(optimizer) : NULL;
+    const rv_schedule_info *rate = schedule ? rv_schedule_find(schedule) : NULL;
+    int failed = method ? complete_params(config, "optimizer_params", method->params) : 0;
+    failed |= rate ? complete_params(config, "schedule_params", rate->params) : 0;
+    return failed ? rv_fail(err, RV_E_MEMORY, "no memory for a configuration") : RV_OK;
+}
+
+rv_status rv_entrant_config(const rv_entrant *e, const json_t *point, const json_t *given, const rv_workload *workload,
+                            json_t **config, rv_error *err)
+{
+    const char *why = json_string_value(json_object_get(e->json, "unsupported"));
+    rv_names names = {.point = point, .given = given};
+    *config = NULL;
+    if (why)
+        return rv_fail(err, RV_E_UNSUPPORTED, "%s cannot run here: %s", e->name, why);
+    RV_TRY(fill_config(e, &names, false, config, err));
+    drop_unknown_params(*config, workload);
+    rv_status status = complete(*config, err);
+    if (status != RV_OK) {
+        json_decref(*config);
+        *config = NULL;
+    }
+    return status;
+}
+
+double rv_entrant_batch(const rv_entrant *e, const char *problem)
+{
+    const char *glob;
+    json_t *factor;
+    json_object_foreach(json_object_get(e->json, "batch"), glob, factor)
+        if (rv_text_match(glob, problem))
+            return json_number_value(factor);
+    return 1;
+}
+
+/* ---- what is missing ------------------------------------------------------------------- */
+
+static void add_missing(const json_t *config, const char *key, bool method, rv_text *out)
+{
+    const char *name = json_string_value(json_object_get(config, key));
+    if (!name || (method ? (const void *)rv_method_find(name) : (const void *)rv_schedule_find(name)))
+        return;
+    if (!out->data || !strstr(out->data, name))
+        rv_text_format(out, "%s%s", out->size > 0 ? ", " : "", name);
+}
+
+int rv_submission_missing(const char *json, char *text, size_t size)
+{
+    json_t *object = NULL, *item;
+    size_t i;
+    rv_text out = {0};
+    if (rv_json_parse(json, strlen(json), "submission", &object, NULL) == RV_OK) {
+        const json_t *config = json_object_get(object, "config");
+        add_missing(config, "optimizer", true, &out);
+        add_missing(config, "schedule", false, &out);
+        json_array_foreach(json_object_get(object, "cases"), i, item)
+        {
+            add_missing(json_object_get(item, "config"), "optimizer", true, &out);
+            add_missing(json_object_get(item, "config"), "schedule", false, &out);
+        }
+    }
+    json_decref(object);
+    int length = snprintf(text, size, "%s", out.data ? out.data : "");
+    rv_text_release(&out);
+    return length;
+}
