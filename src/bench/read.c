@@ -71,6 +71,18 @@ bool rv_read_workload(rv_reading *r, const char *workload)
     return false;
 }
 
+void rv_read_trial_label(rv_reading *r, const char *label)
+{
+    char start[sizeof r->first_trial];
+    snprintf(start, sizeof start, "%.60s", label);
+    if (r->trials_seen == 0) {
+        memcpy(r->first_trial, start, sizeof start);
+        r->trials_seen = 1;
+    } else if (strcmp(r->first_trial, start) != 0) {
+        r->trials_seen = 2;
+    }
+}
+
 bool rv_read_tuning(rv_reading *r, rv_tuning tuning)
 {
     if (rv_read_scans(r)) {
@@ -87,14 +99,22 @@ bool rv_read_tuning(rv_reading *r, rv_tuning tuning)
 
 /* ---- the ruleset ------------------------------------------------------------- */
 
+/* Whether a ruleset is for such trials.  Where no row or folder says so, several trials in a
+ * study are external tuning, and one in each is self-tuning; medians may be either. */
+static bool fits_tuning(const rv_reading *r, const rv_ruleset *ruleset)
+{
+    if (r->external || r->self)
+        return ruleset->self_tuning == r->self;
+    return r->trials_seen == 0 || ruleset->self_tuning == (r->trials_seen == 1);
+}
+
 /* How well a ruleset fits: names it knows, less a little for each that was not run. */
 static double fit(const rv_reading *r, const rv_ruleset *ruleset)
 {
     int matched = 0;
     for (int i = 0; i < r->workloads.count; i++)
         matched += rv_ruleset_find(ruleset, r->workloads.name[i]) >= 0;
-    bool self = r->self && !r->external;
-    return matched == 0 || ruleset->self_tuning != self ? 0 : matched - 0.001 * (ruleset->workload_count - matched);
+    return matched == 0 || !fits_tuning(r, ruleset) ? 0 : matched - 0.001 * (ruleset->workload_count - matched);
 }
 
 static rv_status recognise(rv_reading *r, rv_ruleset **out, rv_error *err)

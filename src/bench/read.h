@@ -14,7 +14,8 @@ typedef struct rv_reading {
     rv_names workloads;
     bool external, self;       /* some row, or folder, says so */
     bool ravine;               /* some source is Ravine's own */
-    bool many_trials;          /* some study has several */
+    int trials_seen;           /* labels of trials in a study: 0: no trials, 1, 2: several */
+    char first_trial[64];      /* the label of the first */
     /* What the second pass left out. */
     rv_names unknown;          /* workloads that the ruleset does not name */
     size_t unscored, foreign, empty; /* rows marked so; of the other tuning; trials that left nothing */
@@ -24,6 +25,8 @@ bool rv_read_scans(const rv_reading *reading); /* first pass */
 /* Whether a workload takes part, which is noted where it does not; in the first pass its name is
  * kept and the answer is false. */
 bool rv_read_workload(rv_reading *reading, const char *workload);
+/* Counts a trial's label, in the first pass. */
+void rv_read_trial_label(rv_reading *reading, const char *label);
 /* Whether rows of this tuning take part; noted like that. */
 bool rv_read_tuning(rv_reading *reading, rv_tuning tuning);
 

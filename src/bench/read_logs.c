@@ -124,13 +124,13 @@ static rv_status read_trials(rv_reading *r, const char *path, rv_trial_entry *en
 {
     rv_names names = {0};
     char inner[RV_PATH_SIZE];
-    int trials = 0;
     rv_status status = rv_read_folders(path, &names, err);
     for (int i = 0; i < names.count && status == RV_OK; i++) {
         if (!is_trial(names.name[i]))
             continue;
-        r->many_trials |= ++trials > 1;
         status = rv_path_join(inner, path, names.name[i], err);
+        if (rv_read_scans(r))
+            rv_read_trial_label(r, names.name[i]);
         if (status != RV_OK || rv_read_scans(r))
             continue;
         entry->trial = rv_names_put(&r->trials->settings, names.name[i]);

@@ -219,6 +219,8 @@ static rv_status read_row(table *t, rv_error *err)
     }
     if (!rv_read_tuning(r, tuning_of(t)))
         return RV_OK;
+    if (rv_read_scans(r) && trial)
+        rv_read_trial_label(r, t->setting < 0 ? "" : t->csv.field[t->setting]);
     if (wide && !rv_read_scans(r))
         return read_wide(t, err);
     for (int i = 0; wide && i < t->csv.columns; i++)
