@@ -110,7 +110,8 @@ typedef enum rv_purpose {
     RV_RANDOM_NOISE,     /* noise of analytic objectives */
     RV_RANDOM_OPTIMIZER, /* methods that draw: stochastic rounding, sketches */
     RV_RANDOM_PROBE,     /* directions of probes */
-    RV_RANDOM_SEARCH     /* hyperparameter samplers */
+    RV_RANDOM_SEARCH,    /* hyperparameter samplers */
+    RV_RANDOM_RESAMPLE   /* bootstrap of scores */
 } rv_purpose;
 
 /* The stream that numbers are drawn from; step < 2^56. */

@@ -87,11 +87,12 @@ typedef struct rv_trial_row {
                      trial left nothing behind and is ignored */
     double order; /* what RV_PICK_EVALUATION (index of evaluation) and RV_PICK_SETTING (examples,
                      so that a noisy clock does not choose) compare; NAN: the time */
+    double merit; /* breaks ties of RV_PICK_SETTING, larger is better; NAN: the first wins */
 } rv_trial_row;
 
 RV_API rv_status rv_trials_new(rv_trials **out, rv_error *err);
 RV_API void rv_trials_free(rv_trials *trials); /* NULL is fine */
-/* RV_E_ARGUMENT: a time below zero, or the same trial twice. */
+/* RV_E_ARGUMENT: a time below zero. */
 RV_API rv_status rv_trials_add(rv_trials *trials, const rv_trial_row *row, rv_error *err);
 
 typedef struct rv_trials_options {
@@ -131,7 +132,8 @@ typedef struct rv_score_cell {
     double credit;    /* max(0, (tau_max - ratio) / (tau_max - 1)) */
     double area;      /* the same by the ruleset's integral */
     rv_cause cause;
-    int studies, solved;
+    int studies, solved; /* -1: a table of medians does not tell */
+    int setting;      /* RV_PICK_SETTING: number of the trial's label as it came; else -1 */
     double beyond;    /* time over the fastest submission before any cut; NAN: not finite */
 } rv_score_cell;
 
@@ -144,10 +146,13 @@ typedef struct rv_score {
     double *exact;             /* [submissions]: mean credit, the closed form of the same */
     int *rank;                 /* [submissions]: 1 + how many score higher */
     double *study_times;       /* of all cells; see studies_at */
+    int *study;                /* beside each of them the number of its label as it came */
     size_t *studies_at;        /* [submissions * workloads + 1]: where a cell's study times begin */
 } rv_score;
 
-/* Scores trials by a ruleset.  The caller frees, before the trials and the ruleset. */
+/* Scores trials by a ruleset; workloads that it does not name are left out.  The caller frees,
+ * before the trials and the ruleset.  RV_E_ARGUMENT: no trial of a workload of the ruleset, or
+ * the same trial twice. */
 RV_API rv_status rv_score_make(rv_score **out, const rv_trials *trials, const rv_ruleset *ruleset, rv_error *err);
 RV_API void rv_score_free(rv_score *score); /* NULL is fine */
 

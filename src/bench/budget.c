@@ -35,15 +35,22 @@ json_t *rv_plan_given(const rv_plan_problem *problem, const rv_plan_entry *entry
                      (json_int_t)eval_every(problem, batch), "examples", (json_int_t)(problem->steps * problem->batch));
 }
 
+double rv_plan_overhead(const rv_plan *plan, int optimizer)
+{
+    const rv_plan_entry *entry = &plan->entry[optimizer];
+    return entry->submission ? entry->entrant.overhead : 1;
+}
+
 static int set_int(json_t *train, const char *key, double value)
 {
     return json_object_set_new(train, key, json_integer((json_int_t)value));
 }
 
-rv_status rv_plan_budget(const rv_plan *plan, int problem_number, const rv_plan_entry *entry, json_t *config, rv_error *err)
+rv_status rv_plan_budget(const rv_plan *plan, int problem_number, int optimizer, json_t *config, rv_error *err)
 {
     const rv_plan_problem *problem = &plan->problem[problem_number];
-    double rule = batch_factor(problem, entry), overhead = entry->submission ? entry->entrant.overhead : 1;
+    const rv_plan_entry *entry = &plan->entry[optimizer];
+    double rule = batch_factor(problem, entry), overhead = rv_plan_overhead(plan, optimizer);
     if (rule != 1 && problem->batch == 0)
         return rv_fail(err, RV_E_ARGUMENT, "the batch is %g times the problem's, which must say train.batch", rule);
     int64_t batch = batch_of(problem, rule);

@@ -133,7 +133,7 @@ static rv_status partial_config(const rv_plan *plan, const rv_plan_trial *trial,
     }
     json_t *config = merge_config(plan, trial->problem, part);
     json_decref(part);
-    rv_status status = rv_plan_budget(plan, trial->problem, entry, config, err);
+    rv_status status = rv_plan_budget(plan, trial->problem, trial->optimizer, config, err);
     if (status == RV_OK)
         *text = rv_json_text(config, 0);
     json_decref(config);

@@ -62,7 +62,9 @@ rv_status rv_suite_read(rv_plan *plan, const char *text, const rv_bench_options 
 rv_status rv_plan_need(const void *pointer, rv_error *err);
 
 /* budget.c: "train" of a trial under the ruleset's clock, for its batch rule and overhead. */
-rv_status rv_plan_budget(const rv_plan *plan, int problem, const rv_plan_entry *entry, json_t *config, rv_error *err);
+rv_status rv_plan_budget(const rv_plan *plan, int problem, int optimizer, json_t *config, rv_error *err);
+/* What a training example is charged by the clock of examples: 1, or a submission's overhead. */
+double rv_plan_overhead(const rv_plan *plan, int optimizer);
 /* {"steps", "batch", "eval_every", "examples"}: what expressions know of a problem.  New reference. */
 json_t *rv_plan_given(const rv_plan_problem *problem, const rv_plan_entry *entry);
 

@@ -7,7 +7,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/report.h"
-#include "report/runs.h"
+#include "trial/runs.h"
 
 /* RFC 4180 quoting; text that a spreadsheet would run as a formula gets an apostrophe. */
 static void put_text(rv_text *row, const char *text)

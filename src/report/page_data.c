@@ -12,7 +12,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/workload.h"
-#include "report/runs.h"
+#include "trial/runs.h"
 
 enum { LINE_POINTS = 1000, FEWEST_POINTS = 50, PAGE_POINTS = 1000000 };
 

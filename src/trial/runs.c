@@ -1,6 +1,6 @@
 /* Finds and reads run folders.  Nothing in a folder is trusted: names are data, logs may
  * end in a torn line, and numbers may be the words "nan", "inf", "-inf". */
-#include "report/runs.h"
+#include "trial/runs.h"
 
 #include <dirent.h>
 #include <stdlib.h>
