@@ -167,9 +167,14 @@ static rv_status read_studies(rv_plan *plan, int asked, rv_error *err)
     }
     RV_TRY(list_of(plan->suite, "seeds", &seeds, err));
     plan->seeds = (int)json_array_size(seeds);
-    for (int i = 0; i < plan->seeds; i++)
-        if (!json_is_integer(json_array_get(seeds, (size_t)i)))
-            return rv_fail(err, RV_E_FORMAT, "suite: seed %d is not an integer", i);
+    for (size_t i = 0; i < (size_t)plan->seeds; i++) {
+        if (!json_is_integer(json_array_get(seeds, i)))
+            return rv_fail(err, RV_E_FORMAT, "suite: seed %zu is not an integer", i);
+        for (size_t k = 0; k < i; k++)
+            if (json_equal(json_array_get(seeds, i), json_array_get(seeds, k)))
+                return rv_fail(err, RV_E_ARGUMENT, "suite: seed %lld is there twice",
+                               (long long)json_integer_value(json_array_get(seeds, i)));
+    }
     return RV_OK;
 }
 
