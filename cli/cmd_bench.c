@@ -17,8 +17,8 @@ static void show_progress(void *context, const rv_bench_progress *p)
 {
     char eta[32], text[256];
     rv_text_duration(p->eta, eta, sizeof eta);
-    snprintf(text, sizeof text, "%d/%d trials  %s on %s  ETA %s", p->done, p->trials, p->optimizer,
-             p->problem, eta);
+    snprintf(text, sizeof text, "%d/%d trials  %s%s%s  ETA %s", p->done, p->trials, p->optimizer ? p->optimizer : "",
+             p->optimizer ? " on " : "", p->problem ? p->problem : "", eta);
     progress_show(context, p->trials > 0 ? (double)p->done / p->trials : 0, text);
 }
 

@@ -119,7 +119,7 @@ static double fit(const rv_reading *r, const rv_ruleset *ruleset)
 
 static rv_status recognise(rv_reading *r, rv_ruleset **out, rv_error *err)
 {
-    const char *best = "ravine";
+    const char *best = r->own_ruleset[0] ? r->own_ruleset : "ravine";
     double best_fit = 0;
     if (r->external && r->self)
         return rv_fail(err, RV_E_ARGUMENT, "score: external and self-tuning trials stand side by side; "

@@ -16,6 +16,7 @@ typedef struct rv_reading {
     bool ravine;               /* some source is Ravine's own */
     int trials_seen;           /* labels of trials in a study: 0: no trials, 1, 2: several */
     char first_trial[64];      /* the label of the first */
+    char own_ruleset[256];     /* what the first benchmark was run by; empty: it does not say */
     /* What the second pass left out. */
     rv_names unknown;          /* workloads that the ruleset does not name */
     size_t unscored, foreign, empty; /* rows marked so; of the other tuning; trials that left nothing */

@@ -126,6 +126,13 @@ static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t nu
     return rv_trials_put(r->trials, &t, err);
 }
 
+/* What the benchmark was run by, where it says so. */
+static const char *ruleset_of(const json_t *record)
+{
+    const char *name = json_string_value(json_object_get(json_object_get(record, "suite"), "ruleset"));
+    return name ? name : "";
+}
+
 static rv_status read_bench(rv_reading *r, const char *file, rv_error *err)
 {
     json_t *record = NULL, *entry;
@@ -139,6 +146,8 @@ static rv_status read_bench(rv_reading *r, const char *file, rv_error *err)
         status = rv_fail(err, RV_E_FORMAT, "%s: no record of a benchmark (trials, scores.problems, scores.optimizers)", file);
     else if (!rv_read_scans(r))
         status = check_clock(r, file, err);
+    else if (r->own_ruleset[0] == '\0')
+        snprintf(r->own_ruleset, sizeof r->own_ruleset, "%s", ruleset_of(record));
     if (status == RV_OK && !rv_read_scans(r))
         b.source = rv_names_put(&r->trials->sources, file);
     json_array_foreach(status == RV_OK ? trials : NULL, i, entry)

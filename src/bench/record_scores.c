@@ -91,17 +91,60 @@ static json_t *point_entry(const scoring *s, int problem, int optimizer, int poi
     return entry;
 }
 
+/* Whether trial i did better than k: sooner at the target, or neither there and nearer to it. */
+static bool did_better(const scoring *s, int i, int k)
+{
+    double a = time_to_target(s, i, 0), b = time_to_target(s, k, 0), x = best_value(&s->results[i]), y = best_value(&s->results[k]);
+    if (isnan(a) || isnan(b) || a != b)
+        return !isnan(a) && !(a >= b);
+    bool maximize = s->plan->problem[s->plan->trials[i].problem].maximize;
+    return isnan(x) || isnan(y) ? !isnan(x) && isnan(y) : maximize ? x > y : x < y;
+}
+
+/* Where every study picks its own: the setting that was picked most often, among equals the first; -1:
+ * none has run. */
+static int picked_most(const scoring *s, int problem, int optimizer)
+{
+    size_t points = json_array_size(s->plan->settings[problem * s->plan->optimizers + optimizer]);
+    int most = -1;
+    for (size_t i = 0; i < points; i++)
+        s->scratch[i] = 0;
+    for (int study = 0; study < s->plan->seeds; study++) {
+        int best = -1;
+        for (int i = 0; i < s->plan->count; i++) {
+            const rv_plan_trial *t = &s->plan->trials[i];
+            if (t->problem == problem && t->optimizer == optimizer && t->study == study &&
+                s->results[i].state != RV_TRIAL_PENDING && (best < 0 || did_better(s, i, best)))
+                best = i;
+        }
+        if (best >= 0)
+            s->scratch[s->plan->trials[best].point]++;
+    }
+    for (size_t i = 0; i < points; i++)
+        if (s->scratch[i] > (most < 0 ? 0 : s->scratch[most]))
+            most = (int)i;
+    return most;
+}
+
 static json_t *cell_entry(const scoring *s, int problem, int optimizer)
 {
-    json_t *entry = json_object(), *list = json_array();
+    json_t *entry = json_object(), *list = json_array(), *time = json_object();
     json_t *settings = s->plan->settings[problem * s->plan->optimizers + optimizer];
     const rv_score_cell *cell = cell_of(s, 0, problem, optimizer);
-    int best = cell && cell->setting >= 0 ? atoi(s->trials[0]->settings.name[cell->setting]) : -1;
+    int best = s->ruleset->pick != RV_PICK_SETTING ? picked_most(s, problem, optimizer)
+               : cell && cell->setting >= 0        ? atoi(s->trials[0]->settings.name[cell->setting])
+                                                   : -1;
+    for (int clock = 0; clock < CLOCKS; clock++) {
+        const rv_score_cell *c = cell_of(s, clock, problem, optimizer);
+        json_object_set_new(time, clock_name[clock], rv_json_from_real(c ? c->time : NAN));
+    }
     for (size_t i = 0; i < json_array_size(settings); i++)
         json_array_append_new(list, point_entry(s, problem, optimizer, (int)i, json_array_get(settings, i)));
     json_object_set_new(entry, "problem", json_integer(problem));
     json_object_set_new(entry, "optimizer", json_integer(optimizer));
     json_object_set_new(entry, "best", json_integer(best));
+    json_object_set_new(entry, "time", time);
+    json_object_set_new(entry, "cause", json_string(rv_cause_name(cell ? cell->cause : RV_CAUSE_NO_TRIAL)));
     json_object_set_new(entry, "points", list);
     return entry;
 }
