@@ -7,13 +7,14 @@
 #include "ravine/bench.h"
 #include "ravine/data.h"
 #include "ravine/optim.h"
+#include "ravine/score.h"
 #include "ravine/workload.h"
 
 /* The words that may follow a command, one space before each. */
 static void put_words(FILE *out, const char *kind)
 {
     static const struct { const char *kind, *words; } fixed[] = {
-        {"kinds", " optimizers schedules workloads suites"},
+        {"kinds", " optimizers schedules workloads suites rulesets"},
         {"shells", " bash zsh fish"},
         {"data", " list check"},
         {"actions", " rebuild"},
@@ -30,6 +31,8 @@ static void put_words(FILE *out, const char *kind)
         fprintf(out, " %s", rv_workload_at(i)->name);
     for (int i = 0; names && rv_suite_at(i); i++)
         fprintf(out, " %s", rv_suite_at(i)->name);
+    for (int i = 0; names && rv_ruleset_name(i); i++)
+        fprintf(out, " %s", rv_ruleset_name(i));
 }
 
 static void put_options(FILE *out, const cli_option *options)

@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "ravine/bench.h"
 #include "ravine/optim.h"
+#include "ravine/score.h"
 
 static void bounds(const rv_param *row, char *text, size_t size)
 {
@@ -132,6 +133,16 @@ static bool find_suite(const char *name, topic *t)
     return true;
 }
 
+static bool find_ruleset(const char *name, topic *t)
+{
+    const char *json = rv_ruleset_json(name);
+    if (!json)
+        return false;
+    *t = (topic){.kind = "ruleset", .name = name, .title = "rules of a comparison; the file as it is built in"};
+    add(t, "definition", json);
+    return true;
+}
+
 static const char *nearest_topic(const char *name)
 {
     const char *names[512];
@@ -144,6 +155,8 @@ static const char *nearest_topic(const char *name)
         names[count++] = rv_workload_at(i)->name;
     for (int i = 0; rv_suite_at(i) && count < 500; i++)
         names[count++] = rv_suite_at(i)->name;
+    for (int i = 0; rv_ruleset_name(i) && count < 500; i++)
+        names[count++] = rv_ruleset_name(i);
     return rv_text_nearest(name, names, count);
 }
 
@@ -179,7 +192,7 @@ static json_t *topic_json(const topic *t)
 static int run(const cli_line *cli)
 {
     static bool (*const finders[])(const char *, topic *) = {find_method, find_schedule, find_workload,
-                                                            find_suite};
+                                                            find_suite, find_ruleset};
     json_t *list = json_array();
     topic t;
     for (size_t i = 0; i < sizeof finders / sizeof finders[0]; i++) {
@@ -210,7 +223,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 const cli_command command_explain = {
     .name = "explain",
     .synopsis = "NAME",
-    .summary = "Explain an optimizer, schedule, workload or suite",
+    .summary = "Explain an optimizer, schedule, workload, suite or ruleset",
     .description = "Equations, source, state, every parameter with its default and bounds.",
     .examples = "  ravine explain muon\n  ravine explain char-lm\n  ravine explain warmup_cosine --json\n",
     .options = options,

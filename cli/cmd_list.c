@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "ravine/bench.h"
 #include "ravine/optim.h"
+#include "ravine/score.h"
 
 /* Name and title of entry i of a kind; false beyond the last. */
 typedef bool entry_at(int i, const char **name, const char **title);
@@ -41,6 +42,19 @@ static bool suite_entry(int i, const char **name, const char **title)
     return suite != NULL;
 }
 
+static bool ruleset_entry(int i, const char **name, const char **title)
+{
+    static char text[160];
+    rv_ruleset *ruleset;
+    *name = rv_ruleset_name(i);
+    if (!*name || rv_ruleset_load(&ruleset, *name, NULL) != RV_OK)
+        return false;
+    snprintf(text, sizeof text, "%s", ruleset->title);
+    rv_ruleset_free(ruleset);
+    *title = text;
+    return true;
+}
+
 static const struct kind {
     const char *name;
     entry_at *at;
@@ -49,6 +63,7 @@ static const struct kind {
     {"schedules", schedule_entry},
     {"workloads", workload_entry},
     {"suites", suite_entry},
+    {"rulesets", ruleset_entry},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -103,7 +118,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 
 const cli_command command_list = {
     .name = "list",
-    .synopsis = "[optimizers|schedules|workloads|suites] [GLOB]",
+    .synopsis = "[optimizers|schedules|workloads|suites|rulesets] [GLOB]",
     .summary = "List what there is, one line each",
     .examples = "  ravine list\n  ravine list optimizers 'ada*'\n  ravine list workloads --json\n",
     .options = options,

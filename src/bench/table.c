@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/blocks.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/bench.h"
@@ -96,8 +97,9 @@ static void add_row(const ranking *r, rv_table *table, int optimizer, int first,
 }
 
 /* Problems first..first+count-1 beside the scores. */
-static void print_block(const ranking *r, int first, int count, bool colour, rv_text *out)
+static void print_block(const void *context, int first, int count, bool colour, rv_text *out)
 {
+    const ranking *r = context;
     const char *heads[MAX_COLUMNS] = {"#", "optimizer", "score", "time"};
     bool right[MAX_COLUMNS] = {true, false, true, true};
     for (int p = 0; p < count; p++) {
@@ -125,45 +127,9 @@ static void print_targets(const ranking *r, rv_text *out)
     rv_text_format(out, ".\nScore: performance profile over ratios 1 to 4 to the fastest (1 is best), in examples and in time.\n");
 }
 
-static int widest_line(const rv_text *text)
-{
-    int widest = 0, width = 0;
-    for (size_t i = 0; i < text->size; i++) {
-        bool leading = ((unsigned char)text->data[i] & 0xC0) != 0x80; /* of a UTF-8 letter */
-        width = text->data[i] == '\n' ? 0 : width + leading;
-        widest = width > widest ? width : widest;
-    }
-    return widest;
-}
-
-/* As many problems beside each other as fit. */
-static int problems_at_once(const ranking *r, int width)
-{
-    int most = r->problem_count < MAX_COLUMNS - FIXED_COLUMNS ? r->problem_count : MAX_COLUMNS - FIXED_COLUMNS;
-    for (; most > 1; most--) {
-        int widest = 0;
-        for (int first = 0; first < r->problem_count; first += most) {
-            rv_text trial = {0};
-            int left = r->problem_count - first;
-            print_block(r, first, left < most ? left : most, false, &trial);
-            widest = widest_line(&trial) > widest ? widest_line(&trial) : widest;
-            rv_text_release(&trial);
-        }
-        if (widest <= width)
-            break;
-    }
-    return most;
-}
-
 static void print_ranking(const ranking *r, int width, bool colour, bool complete, rv_text *out)
 {
-    int at_once = problems_at_once(r, width);
-    for (int first = 0; first < r->problem_count; first += at_once) {
-        int left = r->problem_count - first;
-        if (first > 0)
-            rv_text_format(out, "\n");
-        print_block(r, first, left < at_once ? left : at_once, colour, out);
-    }
+    rv_blocks_print(r, r->problem_count, MAX_COLUMNS - FIXED_COLUMNS, width, colour, print_block, out);
     print_targets(r, out);
     if (!complete)
         rv_text_format(out, "Not complete: some trials have not run; the same command goes on.\n");
