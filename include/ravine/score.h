@@ -172,6 +172,10 @@ typedef struct rv_score_report_options {
 /* Caller frees *json with free(). */
 RV_API rv_status rv_score_report(char **json, const rv_trials *trials, const rv_ruleset *ruleset,
                                  const rv_score_report_options *options, rv_error *err);
+/* That JSON as a leaderboard for a terminal of this width, with the reasons why credits were lost
+ * where asked for, and as CSV, a row per submission and workload.  Caller frees *text. */
+RV_API rv_status rv_score_table(const char *json, int width, bool colour, bool reasons, char **text, rv_error *err);
+RV_API rv_status rv_score_csv(const char *json, char **text, rv_error *err);
 
 #ifdef __cplusplus
 }

@@ -11,15 +11,31 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Studies are few: by insertion, without a call per comparison. */
+static void sort_few(double *values, int n)
+{
+    for (int i = 1; i < n; i++) {
+        double value = values[i];
+        int at = i;
+        for (; at > 0 && values[at - 1] > value; at--)
+            values[at] = values[at - 1];
+        values[at] = value;
+    }
+}
+
 double rv_score_median(double *values, int n)
 {
+    enum { FEW = 16 };
     int kept = 0;
     for (int i = 0; i < n; i++)
         if (!isnan(values[i]))
             values[kept++] = values[i];
     if (kept == 0)
         return NAN;
-    qsort(values, (size_t)kept, sizeof *values, compare_doubles);
+    if (kept <= FEW)
+        sort_few(values, kept);
+    else
+        qsort(values, (size_t)kept, sizeof *values, compare_doubles);
     return kept % 2 == 1 ? values[kept / 2] : (values[kept / 2 - 1] + values[kept / 2]) / 2;
 }
 

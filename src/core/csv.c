@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/text.h"
-
 enum { MAX_COLUMNS = 4096 };
 
 rv_status rv_csv_fail(const rv_csv *csv, rv_error *err, const char *format, ...)
@@ -184,4 +182,17 @@ rv_status rv_csv_real(const rv_csv *csv, int column, double *value, rv_error *er
     if (*text == '\0' || rv_text_to_real(text, value))
         return RV_OK;
     return rv_csv_fail(csv, err, "'%.80s' is no number (column %s)", text, csv->head[column]);
+}
+
+void rv_csv_put(rv_text *row, const char *text)
+{
+    bool formula = *text != '\0' && strchr("=+-@\t\r", *text) != NULL;
+    if (!formula && !strpbrk(text, ",\"\r\n")) {
+        rv_text_format(row, "%s", text);
+        return;
+    }
+    rv_text_format(row, "\"%s", formula ? "'" : "");
+    for (const char *c = text; *c; c++)
+        rv_text_format(row, *c == '"' ? "\"\"" : "%c", *c);
+    rv_text_format(row, "\"");
 }

@@ -4,6 +4,7 @@
 #define RV_CORE_CSV_H
 
 #include "core/file.h"
+#include "core/text.h"
 
 typedef struct rv_csv {
     char path[512];
@@ -29,5 +30,9 @@ int rv_csv_column(const rv_csv *csv, const char *head); /* -1: none of this name
 rv_status rv_csv_real(const rv_csv *csv, int column, double *value, rv_error *err);
 /* An error about the row in hand: "path:line: ...". */
 rv_status rv_csv_fail(const rv_csv *csv, rv_error *err, const char *format, ...) RV_PRINTF(3, 4);
+
+/* A field as it is written: quoted where it must be; text that a spreadsheet would run as a
+ * formula gets an apostrophe. */
+void rv_csv_put(rv_text *row, const char *text);
 
 #endif

@@ -1,4 +1,8 @@
-ravine_test(unit_bench_score ${CMAKE_CURRENT_LIST_DIR}/bench_score.c unit)
+ravine_test(unit_score_rules ${CMAKE_CURRENT_LIST_DIR}/score_rules.c unit)
+ravine_test(unit_score_properties ${CMAKE_CURRENT_LIST_DIR}/score_properties.c unit)
+ravine_test(unit_score_sources ${CMAKE_CURRENT_LIST_DIR}/score_sources.c unit)
+ravine_test(unit_score_mutation ${CMAKE_CURRENT_LIST_DIR}/score_mutation.c unit)
+ravine_test(unit_rulesets ${CMAKE_CURRENT_LIST_DIR}/rulesets.c unit)
 # Trials are played by the test, so plans and runs are checked without training anything.
 ravine_test(unit_bench_run ${CMAKE_CURRENT_LIST_DIR}/bench_run.c unit)
 foreach(played rv_workload_find rv_trial_resolve rv_trial_id rv_trial_run rv_trial_read)
