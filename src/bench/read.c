@@ -158,7 +158,8 @@ static void tell(const rv_reading *r)
     for (int i = 0; i < r->unknown.count; i++)
         rv_text_format(&list, "%s%s", i ? ", " : "", r->unknown.name[i]);
     if (!r->options->ruleset)
-        note(r, "ruleset %s (%s), recognised from the workloads", r->ruleset->name, r->ruleset->title);
+        note(r, "ruleset %s (%s), %s", r->ruleset->name, r->ruleset->title,
+             r->own_ruleset[0] ? "as the benchmark was run" : "recognised from the workloads");
     if (list.data)
         note(r, "not in the ruleset %s, left out: %s", r->ruleset->name, list.data);
     if (r->unscored)
