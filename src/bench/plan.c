@@ -89,26 +89,20 @@ static json_t *entry_for(const rv_plan *plan, int problem, int optimizer)
 /* Problem, then part; what is left open comes from the workload's recipe. */
 static json_t *merge_config(const rv_plan *plan, int problem, json_t *part)
 {
-    static const char *const of_method[] = {"optimizer_params", "optimizer_rules", "optimizer_wrappers"};
     const json_t *own = json_array_get(json_object_get(plan->suite, "problems"), (size_t)problem);
     json_t *config = json_deep_copy(json_object_get(own, "config"));
     if (!config)
         config = json_object();
     json_object_set_new(config, "workload", json_string(plan->problem[problem].workload));
-    /* Parameters belong to the method they were given for. */
-    for (size_t i = 0; json_object_get(part, "optimizer") && i < sizeof of_method / sizeof of_method[0]; i++)
-        json_object_del(config, of_method[i]);
-    if (json_object_get(part, "schedule"))
-        json_object_del(config, "schedule_params");
-    json_object_update_recursive(config, part);
+    rv_config_merge(config, part);
     return config;
 }
 
 /* What an optimizer of the suite says of a configuration. */
 static json_t *optimizer_part(const json_t *entry)
 {
-    static const char *const keys[] = {"optimizer", "optimizer_params", "optimizer_rules", "optimizer_wrappers",
-                                       "schedule", "schedule_params", "train"};
+    static const char *const keys[] = {"optimizer", "optimizer_params", "optimizer_rules", "wrappers", "schedule",
+                                       "schedule_params", "schedules", "train"};
     json_t *part = json_object();
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         json_object_set(part, keys[i], json_object_get(entry, keys[i]));

@@ -144,6 +144,16 @@ static rv_status read_numbers(rv_entrant *e, const char *source, rv_error *err)
     return RV_OK;
 }
 
+int rv_config_merge(json_t *config, json_t *part)
+{
+    static const char *const of_method[] = {"optimizer_params", "optimizer_rules", "wrappers", "schedules"};
+    for (size_t i = 0; json_object_get(part, "optimizer") && i < sizeof of_method / sizeof of_method[0]; i++)
+        json_object_del(config, of_method[i]);
+    if (json_object_get(part, "schedule"))
+        json_object_del(config, "schedule_params");
+    return json_object_update_recursive(config, part);
+}
+
 /* ---- hyperparameters and their meaning ------------------------------------------------ */
 
 static bool same_value(const json_t *a, const json_t *b)
@@ -183,7 +193,7 @@ static rv_status fill_config(const rv_entrant *e, const rv_names *names, bool al
         if (status != RV_OK || !(holds || all))
             continue;
         status = rv_expression_fill(json_object_get(item, "config"), names, &part, err);
-        if (status == RV_OK && holds && json_object_update_recursive(*config, part) != 0)
+        if (status == RV_OK && holds && rv_config_merge(*config, part) != 0)
             status = rv_fail(err, RV_E_MEMORY, "no memory for a configuration");
         json_decref(part);
     }

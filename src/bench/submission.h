@@ -31,6 +31,10 @@ void rv_entrant_release(rv_entrant *entrant);
 /* The JSON of a text (a built-in name, a path that ends in .json) or of an object.  New reference. */
 rv_status rv_submission_json(const json_t *from, json_t **json, rv_error *err);
 
+/* Puts part over config, both partial configurations; parameters belong to the method they were given
+ * for, so those of another optimizer or schedule go.  0, or -1 without memory. */
+int rv_config_merge(json_t *config, json_t *part);
+
 /* The configuration of a point: "config", then every case whose conditions hold.  given: steps,
  * batch, ... of the problem.  workload_params that the workload has not are left out; parameters of its
  * optimizer and schedule that it does not give are the method's defaults.  A new reference. */
