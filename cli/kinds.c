@@ -7,12 +7,21 @@
 #include "ravine/optim.h"
 #include "ravine/score.h"
 
+static bool info_entry(const rv_method_info *info, const char **name, const char **title)
+{
+    if (info)
+        *name = info->name, *title = info->title;
+    return info != NULL;
+}
+
 static bool optimizer_entry(int i, const char **name, const char **title)
 {
-    const rv_method_info *method = rv_method_at(i);
-    if (method)
-        *name = method->name, *title = method->title;
-    return method != NULL;
+    return info_entry(rv_method_at(i), name, title);
+}
+
+static bool wrapper_entry(int i, const char **name, const char **title)
+{
+    return info_entry(rv_wrapper_at(i), name, title);
 }
 
 static bool schedule_entry(int i, const char **name, const char **title)
@@ -75,7 +84,7 @@ static bool sampler_entry(int i, const char **name, const char **title)
 }
 
 const cli_kind cli_kinds[CLI_KINDS] = {
-    {"optimizers", optimizer_entry}, {"schedules", schedule_entry}, {"workloads", workload_entry},
-    {"suites", suite_entry},         {"rulesets", ruleset_entry},   {"submissions", submission_entry},
-    {"samplers", sampler_entry},
+    {"optimizers", optimizer_entry}, {"wrappers", wrapper_entry}, {"schedules", schedule_entry},
+    {"workloads", workload_entry},   {"suites", suite_entry},     {"rulesets", ruleset_entry},
+    {"submissions", submission_entry}, {"samplers", sampler_entry},
 };

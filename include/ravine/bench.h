@@ -43,7 +43,7 @@ RV_API const rv_submission *rv_submission_find(const char *name);
 /* A built-in name, or the path of a file that ends in .json, read and checked as a benchmark
  * would; *text (caller frees) is its JSON.  RV_E_UNKNOWN with the nearest name, RV_E_FORMAT. */
 RV_API rv_status rv_submission_load(const char *name, char **text, rv_error *err);
-/* "amos, cyclic": optimizers and schedules that a submission (JSON text) asks for and this library
+/* "amos, cyclic": optimizers, wrappers and schedules that a submission (JSON text) asks for and this library
  * has not; empty: none is missing.  Returns the length, as snprintf does. */
 RV_API int rv_submission_missing(const char *json, char *text, size_t size);
 

@@ -9,6 +9,7 @@
 #ifndef RV_BENCH_SUBMISSION_H
 #define RV_BENCH_SUBMISSION_H
 
+#include "bench/expression.h"
 #include "bench/space.h"
 #include "ravine/workload.h"
 
@@ -34,6 +35,10 @@ rv_status rv_submission_json(const json_t *from, json_t **json, rv_error *err);
 /* Puts part over config, both partial configurations; parameters belong to the method they were given
  * for, so those of another optimizer or schedule go.  0, or -1 without memory. */
 int rv_config_merge(json_t *config, json_t *part);
+
+/* "config" and the cases that hold, expressions filled in; all: those that do not hold are tried as well
+ * and thrown away.  A new reference. */
+rv_status rv_entrant_fill(const rv_entrant *entrant, const rv_names *names, bool all, json_t **config, rv_error *err);
 
 /* The configuration of a point: "config", then every case whose conditions hold.  given: steps,
  * batch, ... of the problem.  workload_params that the workload has not are left out; parameters of its

@@ -23,6 +23,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "optim/dice.h"
 #include "optim/method.h"
 
 #define RV_KERNEL_OF(name) ((rv_kernel){name##_loop_f32, name##_loop_f64})
@@ -49,6 +50,10 @@
 #else
 #define RV_EACH(i, n) _Pragma("GCC ivdep") for (int i = 0; i < (n); i++)
 #endif
+
+/* Cache lines of a tile, and its elements: the size of a kernel's own buffers. */
+enum { RV_TILE_LINES = 8 };
+#define RV_TILE (RV_TILE_LINES * 64 / (int)sizeof(RV_REAL))
 
 #define RV_PASTE_(a, b) a##b
 #define RV_PASTE(a, b) RV_PASTE_(a, b)

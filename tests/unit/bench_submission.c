@@ -331,8 +331,9 @@ static void test_missing(void **state)
     (void)state;
     char text[64];
     assert_int_equal(rv_submission_missing("{\"config\": {\"optimizer\": \"adamw\", \"schedule\": \"constant\"}}", text, sizeof text), 0);
-    rv_submission_missing("{\"config\": {\"optimizer\": \"q\"}, \"cases\": [{\"config\": {\"schedule\": \"r\"}}]}", text, sizeof text);
-    assert_string_equal(text, "q, r");
+    rv_submission_missing("{\"config\": {\"optimizer\": \"q\"}, \"cases\": [{\"config\": {\"schedule\": \"r\","
+                          " \"wrappers\": [{\"name\": \"ema\"}, {\"name\": \"s\"}]}}]}", text, sizeof text);
+    assert_string_equal(text, "q, r, s");
 }
 
 int main(void)
