@@ -76,6 +76,7 @@ static rv_status check_clock(const rv_reading *r, const char *source, rv_error *
 typedef struct bench {
     rv_reading *reading;
     const char *file;
+    char folder[RV_PATH_SIZE]; /* of the file: runs stand beside it */
     const json_t *problems, *optimizers;
     int source;
 } bench;
@@ -87,6 +88,25 @@ static const char *label_at(const json_t *list, const json_t *entry, const char 
                 ? json_array_get(list, (size_t)json_integer_value(number))
                 : NULL;
     return json_string_value(json_object_get(*item, "label"));
+}
+
+/* The log of a trial, when its folder is still there; a name from a file must stay inside. */
+static rv_status put_bench_curve(const bench *b, const json_t *entry, const json_t *problem, rv_error *err)
+{
+    char path[RV_PATH_SIZE], log[RV_PATH_SIZE];
+    const char *name = json_string_value(json_object_get(entry, "run"));
+    const char *metric = json_string_value(json_object_get(problem, "metric"));
+    rv_run run;
+    if (!name || !metric || name[0] == '.' || name[0] == '\0' || strchr(name, '/'))
+        return RV_OK;
+    RV_TRY(rv_path_join(path, b->folder, name, err));
+    RV_TRY(rv_path_join(log, path, "log.jsonl", err));
+    if (!rv_file_exists(log))
+        return RV_OK;
+    RV_TRY(rv_run_load(&run, b->folder, name, err));
+    rv_status status = put_curve(b->reading, run.log, metric, err);
+    rv_run_release(&run);
+    return status;
 }
 
 static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t number, rv_error *err)
@@ -123,7 +143,8 @@ static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t nu
     if (t.time < 0)
         return rv_fail(err, RV_E_FORMAT, "%s: trial %zu has a time of %g", b->file, number, t.time);
     r->empty += isnan(t.time) ? 1 : 0;
-    return rv_trials_put(r->trials, &t, err);
+    RV_TRY(rv_trials_put(r->trials, &t, err));
+    return done ? put_bench_curve(b, entry, problem, err) : RV_OK;
 }
 
 static rv_status read_bench(rv_reading *r, const char *file, rv_error *err)
@@ -134,6 +155,8 @@ static rv_status read_bench(rv_reading *r, const char *file, rv_error *err)
     const json_t *scores = json_object_get(record, "scores"), *trials = json_object_get(record, "trials");
     bench b = {.reading = r, .file = file, .problems = json_object_get(scores, "problems"),
                .optimizers = json_object_get(scores, "optimizers"), .source = -1};
+    const char *slash = strrchr(file, '/');
+    snprintf(b.folder, sizeof b.folder, "%.*s", (int)(slash ? slash - file : 1), slash ? file : ".");
     rv_status status = RV_OK;
     if (!json_is_array(trials) || !json_is_array(b.problems) || !json_is_array(b.optimizers))
         status = rv_fail(err, RV_E_FORMAT, "%s: no record of a benchmark (trials, scores.problems, scores.optimizers)", file);
