@@ -26,6 +26,12 @@ static const char *text_in(const json_t *entry, const char *key)
     return text ? text : "";
 }
 
+/* A setting's name says more than the method's, where there is one. */
+static const char *method_in(const json_t *entry, const char *name, const char *setting)
+{
+    return *text_in(entry, setting) ? text_in(entry, setting) : text_in(entry, name);
+}
+
 static void print_methods(const json_t *report, rv_text *out)
 {
     static const char *const heads[] = {"submission", "setting", "seeds", "reached", "step", "mean", "z", "p"};
@@ -63,7 +69,7 @@ static void print_pairs(const json_t *report, rv_text *out)
         char z[32], p[32];
         snprintf(z, sizeof z, "%.2f", rv_json_real(entry, "z", NAN));
         snprintf(p, sizeof p, "%.2g", rv_json_real(entry, "p", NAN));
-        const char *cells[] = {text_in(entry, "better"), text_in(entry, "than"), z, p,
+        const char *cells[] = {method_in(entry, "better", "better_setting"), method_in(entry, "than", "than_setting"), z, p,
                                json_is_true(json_object_get(entry, "significant")) ? "yes" : "no"};
         if (table)
             rv_table_row(table, cells);

@@ -209,6 +209,7 @@ rv_status rv_trials_read(rv_trials **out, rv_ruleset **ruleset, const char *cons
     if (status == RV_OK) {
         r.ruleset = *ruleset;
         r.clock = options->clock ? options->clock : r.ruleset->clock;
+        snprintf(r.trials->clock_name, sizeof r.trials->clock_name, "%.63s", r.clock);
         status = read_all(&r, paths, count, err);
     }
     if (status == RV_OK)

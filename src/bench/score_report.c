@@ -232,6 +232,25 @@ static json_t *workload_list(const report *r)
     return list;
 }
 
+/* Cells with another number of studies than the rules have; the official scorer would refuse
+ * them when it is strict. */
+static json_t *departures(const report *r)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < r->score->submissions; i++)
+        for (int w = 0; w < r->score->workloads; w++) {
+            const rv_score_cell *cell = cell_at(r, r->order[i], w);
+            if (cell->studies <= 0 || cell->studies == r->ruleset->studies)
+                continue;
+            json_t *entry = json_object();
+            json_object_set_new(entry, "submission", text_of(r->score->submission[r->order[i]]));
+            json_object_set_new(entry, "workload", text_of(r->score->workload[w]));
+            json_object_set_new(entry, "studies", json_integer(cell->studies));
+            json_array_append_new(list, entry);
+        }
+    return list;
+}
+
 static json_t *profiles(const report *r)
 {
     json_t *object = json_object(), *taus = json_array(), *heights = json_object();
@@ -398,10 +417,13 @@ static rv_status write_report(const report *r, char **json, rv_error *err)
     json_t *object = json_object();
     json_object_set_new(object, "ruleset", text_of(rules->name));
     json_object_set_new(object, "title", text_of(rules->title));
+    json_object_set_new(object, "clock", text_of(r->trials->clock_name));
     json_object_set_new(object, "tau_max", json_real(rules->tau_max));
     json_object_set_new(object, "points", json_integer(rules->points));
     json_object_set_new(object, "reference", text_of(r->score->submission[r->reference]));
+    json_object_set_new(object, "studies", json_integer(rules->studies));
     json_object_set_new(object, "scores", score_list(r));
+    json_object_set_new(object, "departures", departures(r));
     json_object_set_new(object, "workloads", workload_list(r));
     json_object_set_new(object, "profiles", profiles(r));
     rv_status status = write_doubt(r, object, err);

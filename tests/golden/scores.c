@@ -15,6 +15,7 @@
 
 static const char folder[] = RV_TEST_SOURCE "/tests/golden/algoperf/";
 
+/* name: of a file in the folder, or a whole path. */
 static rv_score *score_of(const char *name, const char *ruleset_name, rv_trials **trials, rv_ruleset **ruleset)
 {
     char path[512];
@@ -22,7 +23,7 @@ static rv_score *score_of(const char *name, const char *ruleset_name, rv_trials 
     rv_score *score;
     rv_error err = {0};
     rv_trials_options options = {.ruleset = NULL};
-    snprintf(path, sizeof path, "%s%s", folder, name);
+    snprintf(path, sizeof path, "%s%s", name[0] == '/' ? "" : folder, name);
     if (rv_trials_read(trials, ruleset, paths, 1, &options, &err) != RV_OK ||
         rv_score_make(&score, *trials, *ruleset, &err) != RV_OK)
         fail_msg("%s", err.message);
@@ -98,6 +99,29 @@ static void test_version_06(void **state)
 {
     (void)state;
     check("v06_external_trials.csv.gz", "v0.6-external", "v06_external", 1);
+}
+
+/* The raw logs, where somebody has them: RAVINE_ALGOPERF_LOGS is the folder with external_tuning
+ * and self_tuning of previous_leaderboards/algoperf_v05/logs. */
+static void test_raw_logs(void **state)
+{
+    static const struct {
+        const char *folder, *ruleset, *board;
+        int expected;
+    } boards[] = {{"external_tuning", "v0.5-external", "v05_external", 11}, {"self_tuning", "v0.5-self", "v05_self", 6}};
+    const char *logs = getenv("RAVINE_ALGOPERF_LOGS");
+    (void)state;
+    if (!logs)
+        skip();
+    for (size_t i = 0; i < 2; i++) {
+        rv_trials *trials;
+        rv_ruleset *ruleset;
+        char path[1024];
+        snprintf(path, sizeof path, "%s/%s", logs, boards[i].folder);
+        rv_score *score = score_of(path, boards[i].ruleset, &trials, &ruleset);
+        assert_board(score, boards[i].board, boards[i].expected);
+        release(score, trials, ruleset);
+    }
 }
 
 static double named(const rv_score *score, const double *values, const char *submission)
@@ -273,7 +297,7 @@ int main(void)
         cmocka_unit_test(test_version_06),            cmocka_unit_test(test_the_quirk_matters),
         cmocka_unit_test(test_exact_is_near),         cmocka_unit_test(test_speed_ups),
         cmocka_unit_test(test_pool_dependence),       cmocka_unit_test(test_other_limits),
-        cmocka_unit_test(test_reasons),               cmocka_unit_test(test_credits_and_intervals),
+        cmocka_unit_test(test_raw_logs),              cmocka_unit_test(test_reasons),               cmocka_unit_test(test_credits_and_intervals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
