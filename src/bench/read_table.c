@@ -60,7 +60,11 @@ static rv_status find_clock(table *t, rv_error *err)
     /* In a table of medians the column of study times is in seconds. */
     if (t->time != t->fallback)
         t->per_study = -1;
-    return t->time >= 0 ? RV_OK : rv_fail(err, RV_E_FORMAT, "%s:1: no column for the clock '%s'", t->csv.path, clock);
+    if (t->time >= 0)
+        return RV_OK;
+    return rv_fail(err, RV_E_FORMAT, "%s:1: no column for the clock '%s'%s%s%s", t->csv.path, clock,
+                   t->fallback >= 0 ? "; '" : "", t->fallback >= 0 ? t->csv.head[t->fallback] : "",
+                   t->fallback >= 0 ? "' is one of seconds (--clock seconds)" : "");
 }
 
 static rv_status find_columns(table *t, rv_error *err)

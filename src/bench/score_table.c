@@ -109,8 +109,8 @@ static void print_doubt(const board *b, bool colour, rv_text *out)
         rank_cells(entry, store);
         snprintf(store[3], CELL, "%.4f", rv_json_real(entry, "exact", NAN));
         snprintf(store[4], CELL, isnan(speed) ? "-" : "%.3f", speed);
-        snprintf(store[5], CELL, "%.3f-%.3f", json_real_value(json_array_get(interval, 0)),
-                 json_real_value(json_array_get(interval, 1)));
+        snprintf(store[5], CELL, "%.3f-%.3f", json_number_value(json_array_get(interval, 0)),
+                 json_number_value(json_array_get(interval, 1)));
         snprintf(store[6], CELL, "%lld-%lld", json_integer_value(json_array_get(ranks, 0)),
                  json_integer_value(json_array_get(ranks, 1)));
         put_row(table, store, columns);

@@ -8,20 +8,21 @@ import shutil
 import subprocess
 import unittest
 
-from support import PROGRAM, Case, clean_environment, commands, names, options, ravine
+from support import PROGRAM, SOURCE, Case, clean_environment, commands, names, options, ravine
 
 # Arguments with which a command succeeds without training anything.
 HARMLESS = {
     "list": [[], ["optimizers"], ["workloads", "*"]],
-    "explain": [["adamw"], ["rosenbrock"], ["quick"]],
+    "explain": [["adamw"], ["rosenbrock"], ["quick"], ["v0.5-self"]],
     "train": [["rosenbrock", "--dry-run"], ["rosenbrock", "--explain"], ["rosenbrock", "-n", "--seed", "0..2"]],
     "bench": [["--dry-run"]],
+    "score": [["-q", SOURCE / "tests/golden/algoperf/v05_external_medians.csv", "--resamples", "10"]],
     "data": [[], ["list"]],
     "doctor": [["--no-limits"]],
     "completion": [["bash"], ["zsh"], ["fish"]],
     "man": [[]],
 }
-NEEDS_FILES = {"report", "export", "index", "verify"}
+NEEDS_FILES = {"evidence", "report", "export", "index", "verify"}
 
 
 def misspelt(word):

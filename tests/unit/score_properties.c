@@ -59,7 +59,7 @@ static void draw(rows *r, const rv_ruleset *ruleset, uint64_t board)
 
 static rv_score *score_rows(const rows *r, const rv_ruleset *ruleset, rv_trials **trials)
 {
-    rv_score *score;
+    rv_score *score = NULL;
     rv_error err = {0};
     assert_int_equal(rv_trials_new(trials, NULL), RV_OK);
     for (int i = 0; i < r->count; i++)
