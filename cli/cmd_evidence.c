@@ -47,8 +47,14 @@ static void print_methods(const json_t *report, rv_text *out)
         snprintf(mean, sizeof mean, "%.5g", rv_json_real(entry, "mean", NAN));
         snprintf(z, sizeof z, "%.2f", rv_json_real(entry, "z", NAN));
         snprintf(p, sizeof p, "%.2g", rv_json_real(entry, "p", NAN));
-        const char *cells[] = {text_in(entry, "submission"), text_in(entry, "setting"), seeds,
-                               json_is_true(json_object_get(entry, "reached")) ? "yes" : "no", step, mean, z, p};
+        const char *cells[] = {text_in(entry, "submission"),
+                               text_in(entry, "setting"),
+                               seeds,
+                               json_is_true(json_object_get(entry, "reached")) ? "yes" : "no",
+                               step,
+                               mean,
+                               z,
+                               p};
         if (table)
             rv_table_row(table, cells);
     }
@@ -69,8 +75,8 @@ static void print_pairs(const json_t *report, rv_text *out)
         char z[32], p[32];
         snprintf(z, sizeof z, "%.2f", rv_json_real(entry, "z", NAN));
         snprintf(p, sizeof p, "%.2g", rv_json_real(entry, "p", NAN));
-        const char *cells[] = {method_in(entry, "better", "better_setting"), method_in(entry, "than", "than_setting"), z, p,
-                               json_is_true(json_object_get(entry, "significant")) ? "yes" : "no"};
+        const char *cells[] = {method_in(entry, "better", "better_setting"), method_in(entry, "than", "than_setting"),
+                               z, p, json_is_true(json_object_get(entry, "significant")) ? "yes" : "no"};
         if (table)
             rv_table_row(table, cells);
     }

@@ -38,11 +38,11 @@ typedef struct evaluation {
 
 typedef struct groups {
     rv_trials *trials;
-    int *key;       /* [groups][3]: submission, workload, setting */
+    int *key; /* [groups][3]: submission, workload, setting */
     int count;
     evaluation *at; /* sorted by group, step, study */
     size_t evaluations;
-    bool negated;   /* larger was better */
+    bool negated; /* larger was better */
 } groups;
 
 static int compare_evaluations(const void *a, const void *b)
@@ -94,7 +94,8 @@ static rv_status gather(groups *g, const rv_evidence_options *options, rv_error 
         int group = group_of(g, e);
         g->negated |= e->maximize; /* the same for all runs of a workload */
         for (size_t k = e->curve; k < e->curve + e->points; k++)
-            g->at[g->evaluations++] = (evaluation){group, e->study, t->clock[k], g->negated ? -t->value[k] : t->value[k]};
+            g->at[g->evaluations++] =
+                (evaluation){group, e->study, t->clock[k], g->negated ? -t->value[k] : t->value[k]};
     }
     qsort(g->at, g->evaluations, sizeof *g->at, compare_evaluations);
     return g->evaluations ? RV_OK : rv_fail(err, RV_E_FORMAT, "evidence: no evaluation of any run");
@@ -126,8 +127,11 @@ static double variance_of(const evaluation *at, int n, double mean)
 static rv_status make_method(const groups *g, size_t from, size_t to, rv_method_steps *m, rv_error *err)
 {
     const int *key = g->key + 3 * g->at[from].group;
-    *m = (rv_method_steps){.submission = g->trials->submissions.name[key[0]], .workload = g->trials->workloads.name[key[1]],
-                           .setting = g->trials->settings.name[key[2]], .seeds = count_seeds(g, from, to), .variance = NAN};
+    *m = (rv_method_steps){.submission = g->trials->submissions.name[key[0]],
+                           .workload = g->trials->workloads.name[key[1]],
+                           .setting = g->trials->settings.name[key[2]],
+                           .seeds = count_seeds(g, from, to),
+                           .variance = NAN};
     m->step = malloc((to - from) * sizeof *m->step);
     m->mean = malloc((to - from) * sizeof *m->mean);
     if (!m->step || !m->mean)
@@ -164,8 +168,10 @@ static int first_column(const rv_csv *csv, const char *const *names)
  * together become one curve. */
 static rv_status read_rows(rv_trials *trials, rv_csv *csv, rv_error *err)
 {
-    static const char *const methods[] = {"submission", "method", "optimizer", NULL}, *const steps[] = {"step", "steps", NULL};
-    static const char *const seeds[] = {"seed", "study", "run", NULL}, *const losses[] = {"loss", "val_loss", "value", NULL};
+    static const char *const methods[] = {"submission", "method", "optimizer", NULL};
+    static const char *const seeds[] = {"seed", "study", "run", NULL};
+    static const char *const steps[] = {"step", "steps", NULL};
+    static const char *const losses[] = {"loss", "val_loss", "value", NULL};
     static const char *const problems[] = {"workload", "problem", NULL};
     int method = first_column(csv, methods), seed = first_column(csv, seeds), step = first_column(csv, steps);
     int loss = first_column(csv, losses), problem = first_column(csv, problems);
@@ -184,9 +190,11 @@ static rv_status read_rows(rv_trials *trials, rv_csv *csv, rv_error *err)
         rv_trial_entry entry = {.submission = rv_names_put(&trials->submissions, csv->field[method]),
                                 .workload = rv_names_put(&trials->workloads, problem < 0 ? "" : csv->field[problem]),
                                 .study = rv_names_put(&trials->studies, csv->field[seed]),
-                                .trial = rv_names_put(&trials->settings, ""), .source = -1};
+                                .trial = rv_names_put(&trials->settings, ""),
+                                .source = -1};
         const rv_trial_entry *last = trials->count ? &trials->entry[trials->count - 1] : NULL;
-        bool same = last && last->submission == entry.submission && last->workload == entry.workload && last->study == entry.study;
+        bool same = last && last->submission == entry.submission && last->workload == entry.workload &&
+                    last->study == entry.study;
         if (!same)
             RV_TRY(rv_trials_put(trials, &entry, err));
         RV_TRY(rv_trials_put_point(trials, value, at, at, err));
@@ -278,7 +286,8 @@ static json_t *pair_entry(const claim *a, const claim *b, const rv_evidence_opti
 {
     if (isnan(a->step) || isnan(b->step))
         return NULL;
-    double statistic = rv_evidence_better(a->mean, a->step, a->method->seeds, b->mean, b->step, b->method->seeds, o->loss_per_step);
+    double statistic =
+        rv_evidence_better(a->mean, a->step, a->method->seeds, b->mean, b->step, b->method->seeds, o->loss_per_step);
     const claim *better = statistic >= 0 ? a : b, *worse = statistic >= 0 ? b : a;
     json_t *entry = json_object();
     put_name(entry, "better", better->method->submission);
@@ -328,7 +337,8 @@ static rv_status write_report(char **json, const groups *g, rv_method_steps *met
     o.sigma = isnan(o.sigma) ? pooled : o.sigma;
     o.margin = isnan(o.margin) ? RV_EVIDENCE_Z * o.sigma : o.margin;
     if (!(o.sigma > 0))
-        return rv_fail(err, RV_E_ARGUMENT, "evidence: the spread of one run is not known: no method has two seeds, so give sigma");
+        return rv_fail(err, RV_E_ARGUMENT,
+                       "evidence: the spread of one run is not known: no method has two seeds, so give sigma");
     for (int i = 0; i < g->count; i++)
         claims[i] = claim_of(&methods[i], &o, g->negated ? -o.target : o.target);
     *json = report_text(claims, g->count, &o, pooled, g->negated ? -1 : 1);

@@ -19,11 +19,11 @@ typedef struct maker {
     const rv_trials *trials;
     const rv_ruleset *ruleset;
     rv_score *score;
-    int *column;     /* [workload names]: of the score, -1: not in the ruleset */
-    int *submission; /* [submission names]: row of the score */
+    int *column;        /* [workload names]: of the score, -1: not in the ruleset */
+    int *submission;    /* [submission names]: row of the score */
     int *study, *trial; /* [names]: places */
-    sample *samples; /* sorted */
-    sample *spare;   /* [count] */
+    sample *samples;    /* sorted */
+    sample *spare;      /* [count] */
     size_t count;
     double *scratch; /* [count] */
     bool *taken;     /* [cells]: a table of medians told this one */
@@ -60,7 +60,8 @@ static rv_status find_columns(maker *m, rv_error *err)
     }
     for (int w = 0; w < s->workloads && !open; w++)
         s->workload[w] = m->ruleset->workloads[w].name;
-    return known ? RV_OK : rv_fail(err, RV_E_ARGUMENT, "score: no trial of a workload of the ruleset '%s'", m->ruleset->name);
+    return known ? RV_OK
+                 : rv_fail(err, RV_E_ARGUMENT, "score: no trial of a workload of the ruleset '%s'", m->ruleset->name);
 }
 
 /* Submissions that have a trial or a time in a column. */
@@ -92,8 +93,8 @@ static rv_status find_submissions(maker *m, rv_error *err)
     free(row);
     free(seen);
     if (ready && (int64_t)s->submissions * s->workloads > MAX_CELLS)
-        return rv_fail(err, RV_E_RANGE, "score: %d submissions on %d workloads; at most %d cells are scored", s->submissions,
-                       s->workloads, MAX_CELLS);
+        return rv_fail(err, RV_E_RANGE, "score: %d submissions on %d workloads; at most %d cells are scored",
+                       s->submissions, s->workloads, MAX_CELLS);
     return ready ? RV_OK : no_memory(err);
 }
 
@@ -144,9 +145,13 @@ static rv_status gather(maker *m, double slack, rv_error *err)
         if (column < 0)
             continue;
         sample *s = &m->samples[m->count];
-        *s = (sample){.cell = m->submission[e->submission] * m->score->workloads + column, .study = m->study[e->study],
-                      .trial = m->trial[e->trial], .merit = e->merit, .entry = e};
-        rv_trial_reach(t, e, m->ruleset->workload_count ? &m->ruleset->workloads[column] : NULL, slack, &s->time, &s->order);
+        *s = (sample){.cell = m->submission[e->submission] * m->score->workloads + column,
+                      .study = m->study[e->study],
+                      .trial = m->trial[e->trial],
+                      .merit = e->merit,
+                      .entry = e};
+        rv_trial_reach(t, e, m->ruleset->workload_count ? &m->ruleset->workloads[column] : NULL, slack, &s->time,
+                       &s->order);
         m->count += isnan(s->time) ? 0 : 1;
     }
     qsort(m->samples, m->count, sizeof *m->samples, compare_samples);
@@ -291,7 +296,8 @@ static rv_status take_medians(maker *m, rv_error *err)
 
 /* ---- the whole --------------------------------------------------------------- */
 
-rv_status rv_score_medians(rv_score *score, const rv_trials *trials, const rv_ruleset *ruleset, double slack, rv_error *err)
+rv_status rv_score_medians(rv_score *score, const rv_trials *trials, const rv_ruleset *ruleset, double slack,
+                           rv_error *err)
 {
     maker m = {.trials = trials, .ruleset = ruleset, .score = score};
     rv_status status = find_columns(&m, err);

@@ -109,8 +109,9 @@ static rv_status recognise(rv_reading *r, rv_ruleset **out, rv_error *err)
     const char *best = "ravine";
     double best_fit = 0;
     if (r->external && r->self)
-        return rv_fail(err, RV_E_ARGUMENT, "score: external and self-tuning trials stand side by side; "
-                                           "choose with --ruleset, as in --ruleset v0.5-self");
+        return rv_fail(err, RV_E_ARGUMENT,
+                       "score: external and self-tuning trials stand side by side; "
+                       "choose with --ruleset, as in --ruleset v0.5-self");
     for (int i = 0; rv_ruleset_name(i) && !r->ravine; i++) {
         rv_ruleset *ruleset;
         RV_TRY(rv_ruleset_load(&ruleset, rv_ruleset_name(i), err));

@@ -68,7 +68,8 @@ static rv_status check_clock(const rv_reading *r, const char *source, rv_error *
     for (int i = 0; i < 3; i++)
         if (strcmp(r->clock, clocks[i]) == 0)
             return RV_OK;
-    return rv_fail(err, RV_E_ARGUMENT, "%s: Ravine's runs have the clocks seconds, examples and steps, not '%s'", source, r->clock);
+    return rv_fail(err, RV_E_ARGUMENT, "%s: Ravine's runs have the clocks seconds, examples and steps, not '%s'",
+                   source, r->clock);
 }
 
 /* ---- a benchmark ------------------------------------------------------------- */
@@ -124,7 +125,8 @@ static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t nu
     bool done = strcmp(state, "done") == 0, maximize = json_is_true(json_object_get(problem, "maximize"));
     const json_t *group = json_object_get(entry, "study");
     snprintf(key, sizeof key, "target_%s", strcmp(r->clock, "steps") == 0 ? "step" : r->clock);
-    snprintf(study, sizeof study, "%lld", (long long)json_integer_value(group ? group : json_object_get(entry, "seed")));
+    snprintf(study, sizeof study, "%lld",
+             (long long)json_integer_value(group ? group : json_object_get(entry, "seed")));
     snprintf(trial, sizeof trial, "%lld", (long long)json_integer_value(json_object_get(entry, "point")));
     double best = rv_json_real(entry, "best", NAN);
     rv_trial_entry t = {
@@ -132,9 +134,13 @@ static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t nu
         .workload = rv_names_put(&r->trials->workloads, workload),
         .study = rv_names_put(&r->trials->studies, study),
         .trial = rv_names_put(&r->trials->settings, trial),
-        .time = done ? rv_json_real(entry, key, INFINITY) : strcmp(state, "pending") == 0 ? NAN : INFINITY,
+        .time = done                            ? rv_json_real(entry, key, INFINITY)
+                : strcmp(state, "pending") == 0 ? NAN
+                                                : INFINITY,
         .order = rv_json_real(entry, "target_examples", NAN),
-        .merit = !done ? NAN : maximize ? best : -best,
+        .merit = !done      ? NAN
+                 : maximize ? best
+                            : -best,
         .target = rv_json_real(problem, "target", NAN),
         .maximize = maximize,
         .source = b->source,
@@ -153,13 +159,17 @@ static rv_status read_bench(rv_reading *r, const char *file, rv_error *err)
     size_t i;
     RV_TRY(rv_json_read(file, &record, err));
     const json_t *scores = json_object_get(record, "scores"), *trials = json_object_get(record, "trials");
-    bench b = {.reading = r, .file = file, .problems = json_object_get(scores, "problems"),
-               .optimizers = json_object_get(scores, "optimizers"), .source = -1};
+    bench b = {.reading = r,
+               .file = file,
+               .problems = json_object_get(scores, "problems"),
+               .optimizers = json_object_get(scores, "optimizers"),
+               .source = -1};
     const char *slash = strrchr(file, '/');
     snprintf(b.folder, sizeof b.folder, "%.*s", (int)(slash ? slash - file : 1), slash ? file : ".");
     rv_status status = RV_OK;
     if (!json_is_array(trials) || !json_is_array(b.problems) || !json_is_array(b.optimizers))
-        status = rv_fail(err, RV_E_FORMAT, "%s: no record of a benchmark (trials, scores.problems, scores.optimizers)", file);
+        status = rv_fail(err, RV_E_FORMAT, "%s: no record of a benchmark (trials, scores.problems, scores.optimizers)",
+                         file);
     else if (!rv_read_scans(r))
         status = check_clock(r, file, err);
     if (status == RV_OK && !rv_read_scans(r))
@@ -210,7 +220,8 @@ static rv_status put_run(rv_reading *r, const rv_run *run, const char *folder, r
         return rv_fail(err, RV_E_FORMAT, "%s/config.json: no workload and optimizer", folder);
     if (!rv_read_workload(r, workload))
         return RV_OK;
-    bool finished = run->result && rv_trial_read(folder, &result, NULL) == RV_OK && result.outcome != RV_OUTCOME_INTERRUPTED;
+    bool finished =
+        run->result && rv_trial_read(folder, &result, NULL) == RV_OK && result.outcome != RV_OUTCOME_INTERRUPTED;
     r->empty += !finished;
     snprintf(study, sizeof study, "%lld", (long long)json_integer_value(json_object_get(train, "seed")));
     setting_name(run->name, setting, sizeof setting);
@@ -221,8 +232,12 @@ static rv_status put_run(rv_reading *r, const rv_run *run, const char *folder, r
         .study = rv_names_put(&r->trials->studies, study),
         .trial = rv_names_put(&r->trials->settings, setting),
         .time = finished ? time_of(&result, r->clock) : NAN,
-        .order = !finished ? NAN : result.target_step < 0 ? INFINITY : (double)result.target_examples,
-        .merit = !finished ? NAN : maximize ? result.best : -result.best,
+        .order = !finished                ? NAN
+                 : result.target_step < 0 ? INFINITY
+                                          : (double)result.target_examples,
+        .merit = !finished  ? NAN
+                 : maximize ? result.best
+                            : -result.best,
         .target = rv_json_real(train, "target", NAN),
         .maximize = maximize,
         .source = rv_names_put(&r->trials->sources, folder),

@@ -27,9 +27,15 @@ rv_board rv_score_board(const rv_score *score, const rv_ruleset *ruleset, int *g
 {
     for (int w = 0; w < score->workloads; w++)
         guards[w] = w < score->base ? -1 : rv_ruleset_find(ruleset, ruleset->workloads[w].guards);
-    return (rv_board){.ruleset = ruleset, .submissions = score->submissions, .workloads = score->workloads,
-                      .base = score->base, .guards = guards, .tau_max = ruleset->tau_max, .cut = ruleset->cut,
-                      .without_submission = -1, .without_workload = -1};
+    return (rv_board){.ruleset = ruleset,
+                      .submissions = score->submissions,
+                      .workloads = score->workloads,
+                      .base = score->base,
+                      .guards = guards,
+                      .tau_max = ruleset->tau_max,
+                      .cut = ruleset->cut,
+                      .without_submission = -1,
+                      .without_workload = -1};
 }
 
 /* scratch [submissions] */
@@ -61,8 +67,12 @@ static rv_status judge(rv_score *s, const rv_ruleset *ruleset, rv_error *err)
     bool ready = real && guards && cause && s->score && s->exact && s->rank;
     if (ready) {
         rv_board board = rv_score_board(s, ruleset, guards);
-        rv_verdict verdict = {.kept = real + cells, .beyond = real + 2 * cells, .best = real + 3 * cells,
-                              .score = s->score, .exact = s->exact, .cause = cause};
+        rv_verdict verdict = {.kept = real + cells,
+                              .beyond = real + 2 * cells,
+                              .best = real + 3 * cells,
+                              .score = s->score,
+                              .exact = s->exact,
+                              .cause = cause};
         for (size_t c = 0; c < cells; c++)
             real[c] = s->cells[c].time;
         rv_board_apply(&board, real, &verdict);
@@ -76,7 +86,8 @@ static rv_status judge(rv_score *s, const rv_ruleset *ruleset, rv_error *err)
 
 /* ---- the whole --------------------------------------------------------------- */
 
-rv_status rv_score_make_at(rv_score **out, const rv_trials *trials, const rv_ruleset *ruleset, double slack, rv_error *err)
+rv_status rv_score_make_at(rv_score **out, const rv_trials *trials, const rv_ruleset *ruleset, double slack,
+                           rv_error *err)
 {
     rv_score *score = calloc(1, sizeof *score);
     rv_status status = score ? rv_score_medians(score, trials, ruleset, slack, err) : no_memory(err);

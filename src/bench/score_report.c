@@ -193,7 +193,8 @@ static json_t *profiles(const report *r)
     for (int i = 0; i < r->score->submissions; i++) {
         json_t *list = json_array();
         for (int k = 0; k < PROFILE_POINTS; k++)
-            json_array_append_new(list, json_real(rv_score_profile(r->score, r->order[i], json_real_value(json_array_get(taus, (size_t)k)))));
+            json_array_append_new(list, json_real(rv_score_profile(r->score, r->order[i],
+                                                                   json_real_value(json_array_get(taus, (size_t)k)))));
         put_key(heights, r->score->submission[r->order[i]], list);
     }
     json_object_set_new(object, "tau", taus);
@@ -330,9 +331,10 @@ static rv_status write_doubt(const report *r, json_t *object, rv_error *err)
     json_t *part = NULL;
     rv_status status = RV_OK;
     if (r->doubt.resamples > 0)
-        json_object_set_new(object, "uncertainty", json_pack("{s:i, s:I, s:s}", "resamples", r->doubt.resamples, "seed",
-                                                             (json_int_t)r->options->seed, "interval",
-                                                             "middle 95 % of scores over resampled studies"));
+        json_object_set_new(object, "uncertainty",
+                            json_pack("{s:i, s:I, s:s}", "resamples", r->doubt.resamples, "seed",
+                                      (json_int_t)r->options->seed, "interval",
+                                      "middle 95 % of scores over resampled studies"));
     if (r->score->submissions <= MANY) {
         status = leave_out(r, &part, err);
         json_object_set_new(object, "without", part);

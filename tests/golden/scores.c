@@ -108,7 +108,8 @@ static void test_raw_logs(void **state)
     static const struct {
         const char *folder, *ruleset, *board;
         int expected;
-    } boards[] = {{"external_tuning", "v0.5-external", "v05_external", 11}, {"self_tuning", "v0.5-self", "v05_self", 6}};
+    } boards[] = {{"external_tuning", "v0.5-external", "v05_external", 11},
+                  {"self_tuning", "v0.5-self", "v05_self", 6}};
     const char *logs = getenv("RAVINE_ALGOPERF_LOGS");
     (void)state;
     if (!logs)
@@ -224,7 +225,8 @@ static void test_pool_dependence(void **state)
 {
     (void)state;
     json_t *report = report_of("v05_external_trials.csv.gz");
-    const json_t *without = json_object_get(json_object_get(json_object_get(report, "without"), "submission"), "caspr_adaptive");
+    const json_t *without =
+        json_object_get(json_object_get(json_object_get(report, "without"), "submission"), "caspr_adaptive");
     assert_true(fabs(rv_json_real(without, "schedule_free_adamw", NAN) - 0.811) < 5e-4);
     assert_true(fabs(rv_json_real(without, "shampoo_submission", NAN) - 0.802) < 5e-4);
     assert_null(json_object_get(without, "caspr_adaptive"));
@@ -292,12 +294,19 @@ static void test_credits_and_intervals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_external_from_medians), cmocka_unit_test(test_external_from_trials),
-        cmocka_unit_test(test_self_tuning),           cmocka_unit_test(test_other_hardware),
-        cmocka_unit_test(test_version_06),            cmocka_unit_test(test_the_quirk_matters),
-        cmocka_unit_test(test_exact_is_near),         cmocka_unit_test(test_speed_ups),
-        cmocka_unit_test(test_pool_dependence),       cmocka_unit_test(test_other_limits),
-        cmocka_unit_test(test_raw_logs),              cmocka_unit_test(test_reasons),               cmocka_unit_test(test_credits_and_intervals),
+        cmocka_unit_test(test_external_from_medians),
+        cmocka_unit_test(test_external_from_trials),
+        cmocka_unit_test(test_self_tuning),
+        cmocka_unit_test(test_other_hardware),
+        cmocka_unit_test(test_version_06),
+        cmocka_unit_test(test_the_quirk_matters),
+        cmocka_unit_test(test_exact_is_near),
+        cmocka_unit_test(test_speed_ups),
+        cmocka_unit_test(test_pool_dependence),
+        cmocka_unit_test(test_other_limits),
+        cmocka_unit_test(test_raw_logs),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_credits_and_intervals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,8 +87,8 @@ static void test_pooled_sigma(void **state)
     (void)state;
     double half = sqrt(2) / 2;
     char table[512];
-    snprintf(table, sizeof table, "submission,seed,step,loss\na,0,1,%.17g\na,1,1,%.17g\nb,0,1,%.17g\nb,1,1,%.17g\n", 10 - half,
-             10 + half, 10 - 2 * half, 10 + 2 * half);
+    snprintf(table, sizeof table, "submission,seed,step,loss\na,0,1,%.17g\na,1,1,%.17g\nb,0,1,%.17g\nb,1,1,%.17g\n",
+             10 - half, 10 + half, 10 - 2 * half, 10 + 2 * half);
     json_t *json = report(table, (rv_evidence_options){.target = 9, .sigma = NAN, .margin = NAN});
     assert_near(rv_json_real(json, "sigma", NAN), sqrt(2.5), 1e-12);
     assert_near(rv_json_real(json, "margin", NAN), RV_EVIDENCE_Z * sqrt(2.5), 1e-12);
@@ -124,7 +124,8 @@ static void test_errors(void **state)
     refuse("submission,seed,step,loss\na,0,,3\n", track, "t.csv:2: no step");
     refuse("submission,seed,step,loss\na,0,1,3\na,0,1,3\n", track, "two evaluations at step 1");
     refuse("submission,workload,seed,step,loss\na,u,0,1,3\na,v,0,1,3\n", track, "several workloads (u, v, ...)");
-    refuse("submission,seed,step,loss\na,0,1,3\n", (rv_evidence_options){.target = 3, .sigma = NAN, .margin = NAN}, "give sigma");
+    refuse("submission,seed,step,loss\na,0,1,3\n", (rv_evidence_options){.target = 3, .sigma = NAN, .margin = NAN},
+           "give sigma");
 }
 
 int main(void)

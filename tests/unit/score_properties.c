@@ -21,15 +21,21 @@ typedef struct rows {
     int count;
 } rows;
 
-static void add_row(rows *r, const char *submission, const char *workload, int study, int trial, double time, double order)
+static void add_row(rows *r, const char *submission, const char *workload, int study, int trial, double time,
+                    double order)
 {
     assert_true(r->count < MOST_ROWS);
     char(*text)[24] = r->text[r->count];
     snprintf(text[0], sizeof text[0], "%s", submission);
     snprintf(text[1], sizeof text[1], "study_%d", study);
     snprintf(text[2], sizeof text[2], "trial_%d", trial);
-    r->row[r->count++] = (rv_trial_row){.submission = text[0], .workload = workload, .study = text[1], .trial = text[2],
-                                        .time = time, .order = order, .merit = NAN};
+    r->row[r->count++] = (rv_trial_row){.submission = text[0],
+                                        .workload = workload,
+                                        .study = text[1],
+                                        .trial = text[2],
+                                        .time = time,
+                                        .order = order,
+                                        .merit = NAN};
 }
 
 static rv_ruleset *load(const char *name)
@@ -152,10 +158,12 @@ static void dominate(rows *r, double share, rv_random stream)
     for (int i = 0; i < r->count; i++)
         for (int k = 0; k < r->count && strcmp(r->row[i].submission, "s0") == 0; k++) {
             rv_trial_row *a = &r->row[i], *b = &r->row[k];
-            if (strcmp(b->submission, "s1") != 0 || strcmp(a->workload, b->workload) != 0 || strcmp(a->study, b->study) != 0 ||
-                strcmp(a->trial, b->trial) != 0)
+            if (strcmp(b->submission, "s1") != 0 || strcmp(a->workload, b->workload) != 0 ||
+                strcmp(a->study, b->study) != 0 || strcmp(a->trial, b->trial) != 0)
                 continue;
-            double factor = rv_random_uniform(stream, (uint64_t)i) < share ? rv_random_uniform(stream, (uint64_t)(i + MOST_ROWS)) : 1;
+            double factor = rv_random_uniform(stream, (uint64_t)i) < share
+                                ? rv_random_uniform(stream, (uint64_t)(i + MOST_ROWS))
+                                : 1;
             a->time = b->time * (factor > 0 ? factor : 1);
             a->order = b->order; /* the same evaluation, or an earlier time of it */
         }
@@ -307,8 +315,13 @@ static double score_many(const rv_ruleset *ruleset, uint64_t *count)
                 snprintf(submission, sizeof submission, "s%d", s);
                 snprintf(study, sizeof study, "%d", k / 5);
                 snprintf(trial, sizeof trial, "%d", k % 5);
-                rv_trial_row row = {.submission = submission, .workload = ruleset->workloads[w].name, .study = study,
-                                    .trial = trial, .time = k % 5 == 0 ? INFINITY : time, .order = floor(time / 10), .merit = NAN};
+                rv_trial_row row = {.submission = submission,
+                                    .workload = ruleset->workloads[w].name,
+                                    .study = study,
+                                    .trial = trial,
+                                    .time = k % 5 == 0 ? INFINITY : time,
+                                    .order = floor(time / 10),
+                                    .merit = NAN};
                 assert_int_equal(rv_trials_add(trials, &row, NULL), RV_OK);
             }
     assert_int_equal(rv_score_report(&text, trials, ruleset, &options, NULL), RV_OK);
