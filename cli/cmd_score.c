@@ -38,10 +38,12 @@ static int make_report(const cli_line *cli, char **json)
     long resamples, seed;
     if (!cli_int(cli, "resamples", 1000, 0, 1000000, &resamples) || !cli_int(cli, "seed", 0, 0, 4294967295, &seed))
         return EXIT_USAGE;
-    rv_trials_options source = {.ruleset = cli_value(cli, "ruleset", NULL), .clock = cli_value(cli, "clock", NULL),
-                                .note = show_note, .context = (void *)(uintptr_t)cli};
-    rv_score_report_options options = {.resamples = (int)resamples, .seed = (uint64_t)seed,
-                                       .reference = cli_value(cli, "reference", NULL)};
+    rv_trials_options source = {.ruleset = cli_value(cli, "ruleset", NULL),
+                                .clock = cli_value(cli, "clock", NULL),
+                                .note = show_note,
+                                .context = (void *)(uintptr_t)cli};
+    rv_score_report_options options = {
+        .resamples = (int)resamples, .seed = (uint64_t)seed, .reference = cli_value(cli, "reference", NULL)};
     if (rv_trials_read(&trials, &ruleset, cli->argument, cli->count, &source, &err) != RV_OK)
         return cli_error(&err);
     int status = change_rules(cli, ruleset);
@@ -115,15 +117,14 @@ const cli_command command_score = {
     .name = "score",
     .synopsis = "FILE|DIR...",
     .summary = "Score a comparison by published rules or your own",
-    .description =
-        "Reads what was measured, each source by what it holds: a table (CSV) of trials, with the columns\n"
-        "submission, workload, study, trial and a time; a table of medians, with a time per submission and\n"
-        "workload or with a column per workload; AlgoPerf's logs (study_*/WORKLOAD_FRAMEWORK/trial_*/\n"
-        "eval_measurements.csv) of one or of many submissions; a benchmark or runs of this program.\n"
-        "Rulesets are data: v0.5-external, v0.5-self, v0.6-external, v0.6-self, v0.6-self-a100, ravine,\n"
-        "ravine-external, ravine-self, or a file that may say \"extends\".  `ravine explain v0.5-external`\n"
-        "prints one.  The JSON has profiles, resampled intervals and ranks, scores without each submission\n"
-        "and without each workload, and what other targets and limits would have given.",
+    .description = "Reads what was measured, each source by what it holds: a table (CSV) of trials, with the columns\n"
+                   "submission, workload, study, trial and a time; a table of medians, with a time per submission and\n"
+                   "workload or with a column per workload; AlgoPerf's logs (study_*/WORKLOAD_FRAMEWORK/trial_*/\n"
+                   "eval_measurements.csv) of one or of many submissions; a benchmark or runs of this program.\n"
+                   "Rulesets are data: v0.5-external, v0.5-self, v0.6-external, v0.6-self, v0.6-self-a100, ravine,\n"
+                   "ravine-external, ravine-self, or a file that may say \"extends\".  `ravine explain v0.5-external`\n"
+                   "prints one.  The JSON has profiles, resampled intervals and ranks, scores without each submission\n"
+                   "and without each workload, and what other targets and limits would have given.",
     .examples = "  ravine score median_times.csv\n"
                 "  ravine score logs/external_tuning --why\n"
                 "  ravine score times.csv --clock examples --reference adamw --json\n"

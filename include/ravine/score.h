@@ -177,6 +177,26 @@ RV_API rv_status rv_score_report(char **json, const rv_trials *trials, const rv_
 RV_API rv_status rv_score_table(const char *json, int width, bool colour, bool reasons, char **text, rv_error *err);
 RV_API rv_status rv_score_csv(const char *json, char **text, rv_error *err);
 
+/* ---- evidence ---------------------------------------------------------- */
+
+/* The rules of the third track of the NanoGPT speedrun (modded-nanogpt, track_3_optimization): a
+ * method reached the target at the earliest step, the same for all its seeds, at which
+ * (target - mean loss) sqrt(seeds) >= margin; one is better than another when
+ * (difference of mean losses + difference of steps x loss_per_step) / sqrt(1/n1 + 1/n2) >= margin. */
+#define RV_EVIDENCE_Z 3.090232306167813 /* one-sided p = 0.001 */
+typedef struct rv_evidence_options {
+    double target;        /* of the mean */
+    double sigma;         /* spread of one run; NAN: pooled over the methods of the table */
+    double margin;        /* NAN: RV_EVIDENCE_Z sigma; the track has 0.004 */
+    double loss_per_step; /* what a step less costs, to compare unequal stops; 0: nothing */
+    bool maximize;        /* of a table; runs know */
+    const char *workload; /* where there are several; NULL: the only one */
+} rv_evidence_options;
+/* path: a table (CSV) with the columns submission, seed, step and loss, or a folder of runs.
+ * {"target", "sigma", "margin", "methods": [{"submission", "seeds", "reached", "step", "mean", "z", "p"}],
+ * "pairs": [{"better", "than", "statistic", "z", "p", "significant"}]}; caller frees *json. */
+RV_API rv_status rv_evidence_report(char **json, const char *path, const rv_evidence_options *options, rv_error *err);
+
 #ifdef __cplusplus
 }
 #endif

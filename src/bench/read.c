@@ -1,7 +1,6 @@
 /* Recognises sources and rulesets.  Invariant: what is left out is told in a note. */
 #include "bench/read.h"
 
-#include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,29 +25,17 @@ rv_status rv_path_join(char path[RV_PATH_SIZE], const char *dir, const char *nam
     return RV_OK;
 }
 
-static int compare_strings(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 rv_status rv_read_folders(const char *path, rv_names *names, rv_error *err)
 {
-    char full[RV_PATH_SIZE];
-    DIR *folder = opendir(path);
-    if (!folder)
-        return rv_fail(err, RV_E_IO, "%s: not a folder that can be read", path);
-    rv_status status = RV_OK;
-    for (struct dirent *entry; status == RV_OK && (entry = readdir(folder)) != NULL;) {
-        if (entry->d_name[0] == '.')
-            continue;
-        status = rv_path_join(full, path, entry->d_name, err);
-        if (status == RV_OK && rv_is_folder(full) && rv_names_put(names, entry->d_name) < 0)
+    char full[RV_PATH_SIZE], **entries;
+    int count;
+    rv_status status = rv_folder_names(path, &entries, &count, err);
+    for (int i = 0; i < count && status == RV_OK; i++) {
+        status = rv_path_join(full, path, entries[i], err);
+        if (status == RV_OK && rv_is_folder(full) && rv_names_put(names, entries[i]) < 0)
             status = rv_fail(err, RV_E_MEMORY, "%s: no memory for its entries", path);
     }
-    closedir(folder);
-    /* Only the order of names: nothing is looked up in this list afterwards. */
-    if (names->count > 1)
-        qsort(names->name, (size_t)names->count, sizeof *names->name, compare_strings);
+    rv_folder_names_free(entries, count);
     return status;
 }
 
@@ -122,8 +109,9 @@ static rv_status recognise(rv_reading *r, rv_ruleset **out, rv_error *err)
     const char *best = r->own_ruleset[0] ? r->own_ruleset : "ravine";
     double best_fit = 0;
     if (r->external && r->self)
-        return rv_fail(err, RV_E_ARGUMENT, "score: external and self-tuning trials stand side by side; "
-                                           "choose with --ruleset, as in --ruleset v0.5-self");
+        return rv_fail(err, RV_E_ARGUMENT,
+                       "score: external and self-tuning trials stand side by side; "
+                       "choose with --ruleset, as in --ruleset v0.5-self");
     for (int i = 0; rv_ruleset_name(i) && !r->ravine; i++) {
         rv_ruleset *ruleset;
         RV_TRY(rv_ruleset_load(&ruleset, rv_ruleset_name(i), err));
@@ -210,6 +198,7 @@ rv_status rv_trials_read(rv_trials **out, rv_ruleset **ruleset, const char *cons
     if (status == RV_OK) {
         r.ruleset = *ruleset;
         r.clock = options->clock ? options->clock : r.ruleset->clock;
+        snprintf(r.trials->clock_name, sizeof r.trials->clock_name, "%.63s", r.clock);
         status = read_all(&r, paths, count, err);
     }
     if (status == RV_OK)

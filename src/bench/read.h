@@ -38,7 +38,7 @@ rv_status rv_read_logs(rv_reading *reading, const char *path, rv_error *err);
 bool rv_is_runs(const char *path);
 rv_status rv_read_runs(rv_reading *reading, const char *path, rv_error *err);
 
-/* Names of the folders in a folder, sorted: a list to walk, not one to look up names in. */
+/* Names of the folders in a folder, sorted; release them also after a failure. */
 rv_status rv_read_folders(const char *path, rv_names *names, rv_error *err);
 bool rv_is_folder(const char *path);
 /* "dir/name"; RV_E_RANGE when it does not fit. */

@@ -56,7 +56,8 @@ static void strip_framework(const char *folder, char *workload, size_t size)
 
 static bool is_trial(const char *name)
 {
-    return strncmp(name, "trial_", 6) == 0 && isdigit((unsigned char)name[6]) && name[6 + strspn(name + 6, "0123456789")] == '\0';
+    return strncmp(name, "trial_", 6) == 0 && isdigit((unsigned char)name[6]) &&
+           name[6 + strspn(name + 6, "0123456789")] == '\0';
 }
 
 /* ---- one trial --------------------------------------------------------------- */
@@ -72,7 +73,9 @@ static rv_status read_evaluations(rv_reading *r, rv_csv *csv, const rv_ruleset_w
     char metric[256];
     int value_column, clock_column;
     bool more = true;
-    const char *clock = strcmp(r->clock, "seconds") == 0 ? "score" : strcmp(r->clock, "steps") == 0 ? "global_step" : r->clock;
+    const char *clock = strcmp(r->clock, "seconds") == 0 ? "score"
+                        : strcmp(r->clock, "steps") == 0 ? "global_step"
+                                                         : r->clock;
     snprintf(metric, sizeof metric, "validation/%s", workload->metric);
     RV_TRY(find_column(csv, metric, "the metric", &value_column, err));
     RV_TRY(find_column(csv, clock, "the clock", &clock_column, err));
@@ -96,7 +99,8 @@ static rv_status read_trial(rv_reading *r, const char *path, rv_trial_entry *ent
     const char *workload = r->trials->workloads.name[entry->workload];
     int column = rv_ruleset_find(r->ruleset, workload);
     if (column < 0 || !r->ruleset->workloads[column].metric)
-        return rv_fail(err, RV_E_ARGUMENT, "%s: the ruleset %s has no metric for the workload '%s'", path, r->ruleset->name, workload);
+        return rv_fail(err, RV_E_ARGUMENT, "%s: the ruleset %s has no metric for the workload '%s'", path,
+                       r->ruleset->name, workload);
     RV_TRY(rv_path_join(file, path, "eval_measurements.csv", err));
     if (!rv_file_exists(file)) {
         r->empty++;

@@ -68,7 +68,8 @@ static rv_status check_clock(const rv_reading *r, const char *source, rv_error *
     for (int i = 0; i < 3; i++)
         if (strcmp(r->clock, clocks[i]) == 0)
             return RV_OK;
-    return rv_fail(err, RV_E_ARGUMENT, "%s: Ravine's runs have the clocks seconds, examples and steps, not '%s'", source, r->clock);
+    return rv_fail(err, RV_E_ARGUMENT, "%s: Ravine's runs have the clocks seconds, examples and steps, not '%s'",
+                   source, r->clock);
 }
 
 /* ---- a benchmark ------------------------------------------------------------- */
@@ -76,6 +77,7 @@ static rv_status check_clock(const rv_reading *r, const char *source, rv_error *
 typedef struct bench {
     rv_reading *reading;
     const char *file;
+    char folder[RV_PATH_SIZE]; /* of the file: runs stand beside it */
     const json_t *problems, *optimizers;
     int source;
 } bench;
@@ -87,6 +89,25 @@ static const char *label_at(const json_t *list, const json_t *entry, const char 
                 ? json_array_get(list, (size_t)json_integer_value(number))
                 : NULL;
     return json_string_value(json_object_get(*item, "label"));
+}
+
+/* The log of a trial, when its folder is still there; a name from a file must stay inside. */
+static rv_status put_bench_curve(const bench *b, const json_t *entry, const json_t *problem, rv_error *err)
+{
+    char path[RV_PATH_SIZE], log[RV_PATH_SIZE];
+    const char *name = json_string_value(json_object_get(entry, "run"));
+    const char *metric = json_string_value(json_object_get(problem, "metric"));
+    rv_run run;
+    if (!name || !metric || name[0] == '.' || name[0] == '\0' || strchr(name, '/'))
+        return RV_OK;
+    RV_TRY(rv_path_join(path, b->folder, name, err));
+    RV_TRY(rv_path_join(log, path, "log.jsonl", err));
+    if (!rv_file_exists(log))
+        return RV_OK;
+    RV_TRY(rv_run_load(&run, b->folder, name, err));
+    rv_status status = put_curve(b->reading, run.log, metric, err);
+    rv_run_release(&run);
+    return status;
 }
 
 static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t number, rv_error *err)
@@ -104,7 +125,8 @@ static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t nu
     bool done = strcmp(state, "done") == 0, maximize = json_is_true(json_object_get(problem, "maximize"));
     const json_t *group = json_object_get(entry, "study");
     snprintf(key, sizeof key, "target_%s", strcmp(r->clock, "steps") == 0 ? "step" : r->clock);
-    snprintf(study, sizeof study, "%lld", (long long)json_integer_value(group ? group : json_object_get(entry, "seed")));
+    snprintf(study, sizeof study, "%lld",
+             (long long)json_integer_value(group ? group : json_object_get(entry, "seed")));
     snprintf(trial, sizeof trial, "%lld", (long long)json_integer_value(json_object_get(entry, "point")));
     double best = rv_json_real(entry, "best", NAN);
     rv_trial_entry t = {
@@ -112,9 +134,13 @@ static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t nu
         .workload = rv_names_put(&r->trials->workloads, workload),
         .study = rv_names_put(&r->trials->studies, study),
         .trial = rv_names_put(&r->trials->settings, trial),
-        .time = done ? rv_json_real(entry, key, INFINITY) : strcmp(state, "pending") == 0 ? NAN : INFINITY,
+        .time = done                            ? rv_json_real(entry, key, INFINITY)
+                : strcmp(state, "pending") == 0 ? NAN
+                                                : INFINITY,
         .order = rv_json_real(entry, "target_examples", NAN),
-        .merit = !done ? NAN : maximize ? best : -best,
+        .merit = !done      ? NAN
+                 : maximize ? best
+                            : -best,
         .target = rv_json_real(problem, "target", NAN),
         .maximize = maximize,
         .source = b->source,
@@ -123,7 +149,8 @@ static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t nu
     if (t.time < 0)
         return rv_fail(err, RV_E_FORMAT, "%s: trial %zu has a time of %g", b->file, number, t.time);
     r->empty += isnan(t.time) ? 1 : 0;
-    return rv_trials_put(r->trials, &t, err);
+    RV_TRY(rv_trials_put(r->trials, &t, err));
+    return done ? put_bench_curve(b, entry, problem, err) : RV_OK;
 }
 
 /* What the benchmark was run by, where it says so. */
@@ -139,11 +166,17 @@ static rv_status read_bench(rv_reading *r, const char *file, rv_error *err)
     size_t i;
     RV_TRY(rv_json_read(file, &record, err));
     const json_t *scores = json_object_get(record, "scores"), *trials = json_object_get(record, "trials");
-    bench b = {.reading = r, .file = file, .problems = json_object_get(scores, "problems"),
-               .optimizers = json_object_get(scores, "optimizers"), .source = -1};
+    bench b = {.reading = r,
+               .file = file,
+               .problems = json_object_get(scores, "problems"),
+               .optimizers = json_object_get(scores, "optimizers"),
+               .source = -1};
+    const char *slash = strrchr(file, '/');
+    snprintf(b.folder, sizeof b.folder, "%.*s", (int)(slash ? slash - file : 1), slash ? file : ".");
     rv_status status = RV_OK;
     if (!json_is_array(trials) || !json_is_array(b.problems) || !json_is_array(b.optimizers))
-        status = rv_fail(err, RV_E_FORMAT, "%s: no record of a benchmark (trials, scores.problems, scores.optimizers)", file);
+        status = rv_fail(err, RV_E_FORMAT, "%s: no record of a benchmark (trials, scores.problems, scores.optimizers)",
+                         file);
     else if (!rv_read_scans(r))
         status = check_clock(r, file, err);
     else if (r->own_ruleset[0] == '\0')
@@ -196,7 +229,8 @@ static rv_status put_run(rv_reading *r, const rv_run *run, const char *folder, r
         return rv_fail(err, RV_E_FORMAT, "%s/config.json: no workload and optimizer", folder);
     if (!rv_read_workload(r, workload))
         return RV_OK;
-    bool finished = run->result && rv_trial_read(folder, &result, NULL) == RV_OK && result.outcome != RV_OUTCOME_INTERRUPTED;
+    bool finished =
+        run->result && rv_trial_read(folder, &result, NULL) == RV_OK && result.outcome != RV_OUTCOME_INTERRUPTED;
     r->empty += !finished;
     snprintf(study, sizeof study, "%lld", (long long)json_integer_value(json_object_get(train, "seed")));
     setting_name(run->name, setting, sizeof setting);
@@ -207,8 +241,12 @@ static rv_status put_run(rv_reading *r, const rv_run *run, const char *folder, r
         .study = rv_names_put(&r->trials->studies, study),
         .trial = rv_names_put(&r->trials->settings, setting),
         .time = finished ? time_of(&result, r->clock) : NAN,
-        .order = !finished ? NAN : result.target_step < 0 ? INFINITY : (double)result.target_examples,
-        .merit = !finished ? NAN : maximize ? result.best : -result.best,
+        .order = !finished                ? NAN
+                 : result.target_step < 0 ? INFINITY
+                                          : (double)result.target_examples,
+        .merit = !finished  ? NAN
+                 : maximize ? result.best
+                            : -result.best,
         .target = rv_json_real(train, "target", NAN),
         .maximize = maximize,
         .source = rv_names_put(&r->trials->sources, folder),

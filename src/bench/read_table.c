@@ -16,8 +16,8 @@ static const char *const workloads[] = {"workload", "problem", NULL};
 static const char *const studies[] = {"study", "seed", NULL};
 static const char *const settings[] = {"trial", "setting", "point", NULL};
 static const char *const orders[] = {"eval_index", "evaluation", NULL};
-static const char *const seconds[] = {"time_to_target_s", "median_time_s", "target_seconds", "time_to_target", "seconds",
-                                      "score", "time", NULL};
+static const char *const seconds[] = {"time_to_target_s", "median_time_s", "target_seconds", "time_to_target",
+                                      "seconds",          "score",         "time",           NULL};
 static const char *const examples[] = {"target_examples", "examples", NULL};
 static const char *const steps[] = {"target_step", "steps", "median_refbatch_steps", "global_step", NULL};
 
@@ -60,7 +60,11 @@ static rv_status find_clock(table *t, rv_error *err)
     /* In a table of medians the column of study times is in seconds. */
     if (t->time != t->fallback)
         t->per_study = -1;
-    return t->time >= 0 ? RV_OK : rv_fail(err, RV_E_FORMAT, "%s:1: no column for the clock '%s'", t->csv.path, clock);
+    if (t->time >= 0)
+        return RV_OK;
+    return rv_fail(err, RV_E_FORMAT, "%s:1: no column for the clock '%s'%s%s%s", t->csv.path, clock,
+                   t->fallback >= 0 ? "; '" : "", t->fallback >= 0 ? t->csv.head[t->fallback] : "",
+                   t->fallback >= 0 ? "' is one of seconds (--clock seconds)" : "");
 }
 
 static rv_status find_columns(table *t, rv_error *err)
@@ -80,8 +84,9 @@ static rv_status find_columns(table *t, rv_error *err)
     if (t->submission < 0 && t->workload < 0 && t->csv.columns > 1)
         t->submission = t->csv.head[0][0] == '\0' ? 0 : -1; /* an index without a name, as pandas writes it */
     if (t->submission < 0)
-        return rv_fail(err, RV_E_FORMAT, "%s:1: no column 'submission'; a table to score has submission, workload, study, "
-                                         "trial and a time, or submission and a column per workload",
+        return rv_fail(err, RV_E_FORMAT,
+                       "%s:1: no column 'submission'; a table to score has submission, workload, study, "
+                       "trial and a time, or submission and a column per workload",
                        t->csv.path);
     return RV_OK;
 }
@@ -148,8 +153,14 @@ static rv_status read_studies(table *t, const rv_cell_entry *cell, rv_error *err
         char token[64] = "";
         size_t n = strcspn(at, ";");
         memcpy(token, at, n < sizeof token ? n : sizeof token - 1);
-        rv_trial_entry entry = {.submission = cell->submission, .workload = cell->workload, .order = NAN, .merit = NAN,
-                                .target = NAN, .tuning = cell->tuning, .source = t->source, .line = t->csv.line};
+        rv_trial_entry entry = {.submission = cell->submission,
+                                .workload = cell->workload,
+                                .order = NAN,
+                                .merit = NAN,
+                                .target = NAN,
+                                .tuning = cell->tuning,
+                                .source = t->source,
+                                .line = t->csv.line};
         if (!rv_text_to_real(token, &entry.time) || !(entry.time >= 0))
             return rv_csv_fail(&t->csv, err, "'%.80s' is no list of times (column %s)", t->csv.field[t->per_study],
                                t->csv.head[t->per_study]);
@@ -193,7 +204,8 @@ static rv_status read_wide(table *t, rv_error *err)
     for (int i = 0; i < t->csv.columns; i++) {
         if (i == t->submission || i == t->tuning || !rv_read_workload(t->reading, t->csv.head[i]))
             continue;
-        rv_cell_entry cell = {.source = t->source, .line = t->csv.line, .studies = -1, .solved = -1, .tuning = tuning_of(t)};
+        rv_cell_entry cell = {
+            .source = t->source, .line = t->csv.line, .studies = -1, .solved = -1, .tuning = tuning_of(t)};
         RV_TRY(rv_csv_real(&t->csv, i, &cell.time, err));
         RV_TRY(check_time(t, cell.time, err));
         cell.submission = rv_names_put(&trials->submissions, t->csv.field[t->submission]);

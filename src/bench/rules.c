@@ -158,7 +158,9 @@ static void start(const rv_board *b, const double *times, const rv_verdict *v)
             int at = s * b->workloads + w;
             v->kept[at] = s == b->without_submission || isnan(times[at]) ? INFINITY : times[at];
             if (v->cause)
-                v->cause[at] = isnan(times[at]) ? RV_CAUSE_NO_TRIAL : isfinite(times[at]) ? RV_CAUSE_NONE : RV_CAUSE_MISSED;
+                v->cause[at] = isnan(times[at])      ? RV_CAUSE_NO_TRIAL
+                               : isfinite(times[at]) ? RV_CAUSE_NONE
+                                                     : RV_CAUSE_MISSED;
         }
 }
 

@@ -197,9 +197,9 @@ static rv_status parse_texts(rv_ruleset *r, const json_t *object, const char *so
 
 static rv_status parse(rv_ruleset *r, const json_t *object, const char *source, rv_error *err)
 {
-    static const char *const keys[] = {"name", "title", "source", "extends", "tuning", "studies", "trials",
-                                       "budget_factor", "clock", "pick", "rules", "cut", "tau_max", "points",
-                                       "miss", "workloads"};
+    static const char *const keys[] = {"name",    "title",         "source", "extends",  "tuning", "studies",
+                                       "trials",  "budget_factor", "clock",  "pick",     "rules",  "cut",
+                                       "tau_max", "points",        "miss",   "workloads"};
     static const char *const tunings[] = {"external", "self"}, *const picks[] = {"evaluation", "time", "setting"};
     int tuning = 0, pick = 0;
     RV_TRY(check_keys(object, keys, sizeof keys / sizeof keys[0], source, "a ruleset", err));

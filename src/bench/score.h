@@ -5,6 +5,7 @@
 #define RV_BENCH_SCORE_H
 
 #include "bench/trials.h"
+#include "core/text.h"
 
 /* What the rules need to know beside the times. */
 typedef struct rv_board {
@@ -39,6 +40,8 @@ double rv_score_median(double *values, int n);
 /* rank [n]: 1 + the number of scores that are higher; equal scores share a rank.  scratch [n]. */
 void rv_score_rank(const double *score, int n, int *rank, double *scratch);
 
+/* Fills a zeroed score with its shape, study times and medians; release it also after a failure. */
+rv_status rv_score_medians(rv_score *score, const rv_trials *trials, const rv_ruleset *ruleset, double slack, rv_error *err);
 /* rv_score_make with targets made easier by slack (negative: harder), a share of their size. */
 rv_status rv_score_make_at(rv_score **out, const rv_trials *trials, const rv_ruleset *ruleset, double slack, rv_error *err);
 /* The board of a score; guards [workloads] is filled and borrowed. */
@@ -46,5 +49,9 @@ rv_board rv_score_board(const rv_score *score, const rv_ruleset *ruleset, int *g
 /* Row of a submission and column of a workload; -1: none. */
 int rv_score_find(const rv_score *score, const char *submission);
 int rv_score_find_workload(const rv_score *score, const char *workload);
+
+/* Appends why a cell has no credit, nothing when it has one: "missed in studies 1, 4 of 5". */
+void rv_score_why(const rv_score *score, const rv_board *board, const rv_trials *trials, int submission, int workload,
+                  rv_text *out);
 
 #endif

@@ -48,72 +48,6 @@ static void put_key(json_t *object, const char *key, json_t *value)
     json_decref(value);
 }
 
-/* ---- why --------------------------------------------------------------------- */
-
-/* "missed in studies 1, 4, 5 of 5" */
-static void why_missed(const report *r, int submission, int workload, rv_text *out)
-{
-    const rv_score *s = r->score;
-    const rv_score_cell *cell = cell_at(r, submission, workload);
-    size_t at = (size_t)(submission * s->workloads + workload);
-    int told = 0;
-    for (size_t i = s->studies_at[at]; i < s->studies_at[at + 1]; i++)
-        if (!isfinite(s->study_times[i]))
-            rv_text_format(out, "%s%s", told++ ? ", " : "missed in studies ", r->trials->studies.name[s->study[i]]);
-    if (told)
-        rv_text_format(out, " of %d", cell->studies);
-    else if (cell->studies > 0)
-        rv_text_format(out, "solved in %d of %d studies", cell->solved, cell->studies);
-    else
-        rv_text_format(out, "missed");
-}
-
-static const char *fastest_at(const report *r, int workload)
-{
-    for (int i = 0; i < r->score->submissions; i++)
-        if (cell_at(r, i, workload)->beyond == 1)
-            return r->score->submission[i];
-    return "the fastest";
-}
-
-static void why(const report *r, int submission, int workload, rv_text *out);
-
-static void why_held_out(const report *r, int submission, int workload, rv_text *out)
-{
-    int told = 0;
-    for (int h = r->score->base; h < r->score->workloads; h++) {
-        rv_cause cause = cell_at(r, submission, h)->cause;
-        if (r->guards[h] != workload || cause == RV_CAUSE_NONE)
-            continue;
-        rv_text_format(out, "%s%s: ", told++ ? "; " : "", r->score->workload[h]);
-        why(r, submission, h, out);
-    }
-}
-
-static void why(const report *r, int submission, int workload, rv_text *out)
-{
-    const rv_score_cell *cell = cell_at(r, submission, workload);
-    switch (cell->cause) {
-    case RV_CAUSE_NONE:
-        break;
-    case RV_CAUSE_NO_TRIAL:
-        rv_text_format(out, "no trial left an evaluation");
-        break;
-    case RV_CAUSE_MISSED:
-        why_missed(r, submission, workload, out);
-        break;
-    case RV_CAUSE_BASE:
-        rv_text_format(out, "its base workload was missed");
-        break;
-    case RV_CAUSE_CUT:
-        rv_text_format(out, "%.2f times as long as %s, more than %g", cell->beyond, fastest_at(r, workload), r->board.cut);
-        break;
-    case RV_CAUSE_HELD_OUT:
-        why_held_out(r, submission, workload, out);
-        break;
-    }
-}
-
 /* ---- scores ------------------------------------------------------------------ */
 
 static json_t *study_list(const report *r, int submission, int workload)
@@ -136,7 +70,7 @@ static json_t *cell_entry(const report *r, int submission, int workload)
     json_object_set_new(entry, "credit", json_real(cell->credit));
     json_object_set_new(entry, "area", json_real(cell->area));
     json_object_set_new(entry, "cause", json_string(rv_cause_name(cell->cause)));
-    why(r, submission, workload, &reason);
+    rv_score_why(r->score, &r->board, r->trials, submission, workload, &reason);
     if (reason.data)
         json_object_set_new(entry, "why", text_of(reason.data));
     rv_text_release(&reason);
@@ -232,6 +166,25 @@ static json_t *workload_list(const report *r)
     return list;
 }
 
+/* Cells with another number of studies than the rules have; the official scorer would refuse
+ * them when it is strict. */
+static json_t *departures(const report *r)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < r->score->submissions; i++)
+        for (int w = 0; w < r->score->workloads; w++) {
+            const rv_score_cell *cell = cell_at(r, r->order[i], w);
+            if (cell->studies <= 0 || cell->studies == r->ruleset->studies)
+                continue;
+            json_t *entry = json_object();
+            json_object_set_new(entry, "submission", text_of(r->score->submission[r->order[i]]));
+            json_object_set_new(entry, "workload", text_of(r->score->workload[w]));
+            json_object_set_new(entry, "studies", json_integer(cell->studies));
+            json_array_append_new(list, entry);
+        }
+    return list;
+}
+
 static json_t *profiles(const report *r)
 {
     json_t *object = json_object(), *taus = json_array(), *heights = json_object();
@@ -240,7 +193,8 @@ static json_t *profiles(const report *r)
     for (int i = 0; i < r->score->submissions; i++) {
         json_t *list = json_array();
         for (int k = 0; k < PROFILE_POINTS; k++)
-            json_array_append_new(list, json_real(rv_score_profile(r->score, r->order[i], json_real_value(json_array_get(taus, (size_t)k)))));
+            json_array_append_new(list, json_real(rv_score_profile(r->score, r->order[i],
+                                                                   json_real_value(json_array_get(taus, (size_t)k)))));
         put_key(heights, r->score->submission[r->order[i]], list);
     }
     json_object_set_new(object, "tau", taus);
@@ -377,9 +331,10 @@ static rv_status write_doubt(const report *r, json_t *object, rv_error *err)
     json_t *part = NULL;
     rv_status status = RV_OK;
     if (r->doubt.resamples > 0)
-        json_object_set_new(object, "uncertainty", json_pack("{s:i, s:I, s:s}", "resamples", r->doubt.resamples, "seed",
-                                                             (json_int_t)r->options->seed, "interval",
-                                                             "middle 95 % of scores over resampled studies"));
+        json_object_set_new(object, "uncertainty",
+                            json_pack("{s:i, s:I, s:s}", "resamples", r->doubt.resamples, "seed",
+                                      (json_int_t)r->options->seed, "interval",
+                                      "middle 95 % of scores over resampled studies"));
     if (r->score->submissions <= MANY) {
         status = leave_out(r, &part, err);
         json_object_set_new(object, "without", part);
@@ -398,10 +353,13 @@ static rv_status write_report(const report *r, char **json, rv_error *err)
     json_t *object = json_object();
     json_object_set_new(object, "ruleset", text_of(rules->name));
     json_object_set_new(object, "title", text_of(rules->title));
+    json_object_set_new(object, "clock", text_of(r->trials->clock_name));
     json_object_set_new(object, "tau_max", json_real(rules->tau_max));
     json_object_set_new(object, "points", json_integer(rules->points));
     json_object_set_new(object, "reference", text_of(r->score->submission[r->reference]));
+    json_object_set_new(object, "studies", json_integer(rules->studies));
     json_object_set_new(object, "scores", score_list(r));
+    json_object_set_new(object, "departures", departures(r));
     json_object_set_new(object, "workloads", workload_list(r));
     json_object_set_new(object, "profiles", profiles(r));
     rv_status status = write_doubt(r, object, err);

@@ -149,9 +149,14 @@ static void print_reasons(const json_t *report, bool colour, rv_text *out)
 static void print_legend(const json_t *report, const board *b, rv_text *out)
 {
     json_int_t points = json_integer_value(json_object_get(report, "points"));
+    size_t departures = json_array_size(json_object_get(report, "departures"));
     char limit[40];
     rv_json_number(rv_json_real(report, "tau_max", NAN), limit, sizeof limit);
-    rv_text_format(out, "\n%s.\nScore: mean height of the performance profile for ratios 1 to %s", text_in(report, "title"), limit);
+    rv_text_format(out, "\n%s; by %s.\n", text_in(report, "title"), text_in(report, "clock"));
+    if (departures > 0)
+        rv_text_format(out, "%zu cells have another number of studies than the %lld of the rules.\n", departures,
+                       (long long)json_integer_value(json_object_get(report, "studies")));
+    rv_text_format(out, "Score: mean height of the performance profile for ratios 1 to %s", limit);
     if (points > 0)
         rv_text_format(out, ", a trapezoid over %lld points; exact: its integral", (long long)points);
     rv_text_format(out, ".\nCredits: miss, too few studies reached the target; slow, beyond the cut; held, a held-out workload\n"

@@ -98,7 +98,8 @@ static int compare_natural(const char *a, const char *b)
 
 static int compare_places(const void *a, const void *b, void *names)
 {
-    return compare_natural(((const rv_names *)names)->name[*(const int *)a], ((const rv_names *)names)->name[*(const int *)b]);
+    return compare_natural(((const rv_names *)names)->name[*(const int *)a],
+                           ((const rv_names *)names)->name[*(const int *)b]);
 }
 
 bool rv_names_rank(const rv_names *names, int *rank)

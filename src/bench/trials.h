@@ -43,6 +43,7 @@ typedef struct rv_cell_entry {
 } rv_cell_entry;
 
 struct rv_trials {
+    char clock_name[64]; /* "": not told */
     rv_names submissions, workloads, studies, settings, sources;
     rv_trial_entry *entry;
     size_t count, capacity;

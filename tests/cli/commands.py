@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import unittest
 
-from support import PROGRAM, Case, clean_environment, commands, explained, names, options, ravine
+from support import PROGRAM, SOURCE, Case, clean_environment, commands, explained, names, options, ravine
 
 # Arguments with which a command succeeds without training anything.
 HARMLESS = {
@@ -16,12 +16,13 @@ HARMLESS = {
     "explain": [["adamw"], ["rosenbrock"], ["quick"], ["baseline"], ["v0.5-external"], ["halton"]],
     "train": [["rosenbrock", "--dry-run"], ["rosenbrock", "--explain"], ["rosenbrock", "-n", "--seed", "0..2"]],
     "bench": [["--dry-run"], ["--dry-run", "--ruleset", "external", "--submissions", "baseline", "--studies", "2"]],
+    "score": [["-q", SOURCE / "tests/golden/algoperf/v05_external_medians.csv", "--resamples", "10"]],
     "data": [[], ["list"]],
     "doctor": [["--no-limits"]],
     "completion": [["bash"], ["zsh"], ["fish"]],
     "man": [[]],
 }
-NEEDS_FILES = {"report", "export", "index", "verify"}
+NEEDS_FILES = {"evidence", "report", "export", "index", "verify"}
 
 
 def distance(a, b):

@@ -2,6 +2,7 @@ ravine_test(unit_score_rules ${CMAKE_CURRENT_LIST_DIR}/score_rules.c unit)
 ravine_test(unit_score_properties ${CMAKE_CURRENT_LIST_DIR}/score_properties.c unit)
 ravine_test(unit_score_sources ${CMAKE_CURRENT_LIST_DIR}/score_sources.c unit)
 ravine_test(unit_score_mutation ${CMAKE_CURRENT_LIST_DIR}/score_mutation.c unit)
+ravine_test(unit_score_evidence ${CMAKE_CURRENT_LIST_DIR}/score_evidence.c unit)
 ravine_test(unit_rulesets ${CMAKE_CURRENT_LIST_DIR}/rulesets.c unit)
 # Trials are played by the test, so plans and runs are checked without training anything.
 ravine_test(unit_bench_run ${CMAKE_CURRENT_LIST_DIR}/bench_run.c unit)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ravine/score.h"
 
@@ -15,18 +16,22 @@ enum { ROUNDS = 2500, MOST = 4096 };
 
 static const char *const seeds[] = {
     "submission,workload,study,trial,time_to_target_s,eval_index,n_evals,is_scored,ruleset\n"
-    "a,ogbg,0,1,20.5,3,9,1,external\na,ogbg,0,2,inf,,4,1,external\n\"b\"\"c\",wmt,1,1,1e3,2,3,1,external\nb,wmt,1,2,,,,1,external\n",
+    "a,ogbg,0,1,20.5,3,9,1,external\na,ogbg,0,2,inf,,4,1,external\n\"b\"\"c\",wmt,1,1,1e3,2,3,1,external\nb,wmt,1,2,,,,"
+    "1,external\n",
     "ruleset,submission,workload,n_studies,n_solved,median_time_s,median_refbatch_steps,per_study_time_s\n"
     "self_tuning,a,criteo1tb,3,2,100.5,7,99;inf;101\nself_tuning,b,criteo1tb,0,0,,,\n",
     "submission,criteo1tb,fastmri,ogbg\nx,1,2,inf\ny,,3,4\n",
-    "{\"scores\": {\"problems\": [{\"label\": \"p\", \"target\": 0.5, \"maximize\": true}], \"optimizers\": [{\"label\": \"o\"}]},"
+    "{\"scores\": {\"problems\": [{\"label\": \"p\", \"target\": 0.5, \"maximize\": true}], \"optimizers\": "
+    "[{\"label\": \"o\"}]},"
     " \"trials\": [{\"problem\": 0, \"optimizer\": 0, \"point\": 0, \"seed\": 0, \"state\": \"done\", \"best\": 0.4,"
     " \"target_step\": 10, \"target_examples\": 100, \"target_seconds\": 3}]}",
-    "accumulated_submission_time,global_step,score,validation/mean_average_precision\n1,1,1,0.1\n20,50,20,0.29\n30,90,30,nan\n",
+    "accumulated_submission_time,global_step,score,validation/"
+    "mean_average_precision\n1,1,1,0.1\n20,50,20,0.29\n30,90,30,nan\n",
 };
 enum { TABLES = 3, BENCH = 3, LOG = 4 };
 
-static const char words[][10] = {"inf", "-inf", "nan", ",", "\"", "\n", "\r", "1e999", "-1", "0x10", ";", "{", "}", "\xFF", "study", ""};
+static const char words[][10] = {"inf", "-inf", "nan", ",", "\"", "\n",   "\r",    "1e999",
+                                 "-1",  "0x10", ";",   "{", "}",  "\xFF", "study", ""};
 
 static uint64_t roll(rv_random stream, uint64_t *at, uint64_t n)
 {
@@ -70,6 +75,7 @@ static size_t mutate(char *text, size_t size, rv_random stream)
 
 static void write_bytes(const char *path, const char *bytes, size_t size)
 {
+    unlink(path); /* some file systems flush a file that is cut and written again */
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, size, file), size);
@@ -144,7 +150,8 @@ static void test_logs(void **state)
 {
     (void)state;
     char path[256], dir[128];
-    static const char *const parts[] = {"/l", "/l/sub", "/l/sub/study_0", "/l/sub/study_0/ogbg_jax", "/l/sub/study_0/ogbg_jax/trial_1"};
+    static const char *const parts[] = {"/l", "/l/sub", "/l/sub/study_0", "/l/sub/study_0/ogbg_jax",
+                                        "/l/sub/study_0/ogbg_jax/trial_1"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         snprintf(path, sizeof path, "%s%s", work, parts[i]);
         assert_int_equal(mkdir(path, 0700), 0);

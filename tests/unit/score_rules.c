@@ -99,10 +99,19 @@ static result apply(const double times[SUBMISSIONS][WORKLOADS], int rule_count, 
     rv_ruleset ruleset = {.rule_count = rule_count};
     for (int i = 0; i < rule_count; i++)
         ruleset.rules[i] = rules[i];
-    rv_board board = {.ruleset = &ruleset, .submissions = SUBMISSIONS, .workloads = WORKLOADS, .base = BASE, .guards = guards,
-                      .tau_max = 4, .cut = 4, .without_submission = -1, .without_workload = -1};
-    rv_board_apply(&board, times[0], &(rv_verdict){.kept = r.kept[0], .score = r.score, .exact = r.exact,
-                                                   .cause = r.cause[0], .beyond = r.beyond[0]});
+    rv_board board = {.ruleset = &ruleset,
+                      .submissions = SUBMISSIONS,
+                      .workloads = WORKLOADS,
+                      .base = BASE,
+                      .guards = guards,
+                      .tau_max = 4,
+                      .cut = 4,
+                      .without_submission = -1,
+                      .without_workload = -1};
+    rv_board_apply(
+        &board, times[0],
+        &(rv_verdict){
+            .kept = r.kept[0], .score = r.score, .exact = r.exact, .cause = r.cause[0], .beyond = r.beyond[0]});
     return r;
 }
 

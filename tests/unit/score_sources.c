@@ -32,7 +32,7 @@ static rv_ruleset *open_ruleset;
 static rv_score *score_source(const char *name, rv_trials_options options)
 {
     const char *path = path_of(name);
-    rv_score *score;
+    rv_score *score = NULL;
     rv_error err = {0};
     if (read_paths(&path, 1, options, &open_trials, &open_ruleset, &err) != RV_OK ||
         rv_score_make(&score, open_trials, open_ruleset, &err) != RV_OK)
@@ -59,7 +59,7 @@ static void refuse(const char *name, rv_trials_options options, rv_status status
     const char *path = path_of(name);
     rv_trials *trials;
     rv_ruleset *ruleset;
-    rv_score *score;
+    rv_score *score = NULL;
     rv_error err = {0};
     rv_status got = read_paths(&path, 1, options, &trials, &ruleset, &err);
     if (got == RV_OK) { /* some things only show when it is scored */
