@@ -13,7 +13,7 @@ enum { MAX_DEPTH = 64, MAX_NAMES = 256, NAME_SIZE = 80 };
 
 typedef struct parser {
     const char *text, *at;
-    const rv_names *names;
+    const rv_scope *names;
     int depth;
     rv_error *err;
 } parser;
@@ -192,7 +192,7 @@ static rv_status sum(parser *p, double *out)
     }
 }
 
-rv_status rv_expression_value(const char *expression, const rv_names *names, json_t **value, rv_error *err)
+rv_status rv_expression_value(const char *expression, const rv_scope *names, json_t **value, rv_error *err)
 {
     parser p = {.text = expression, .at = expression, .names = names, .err = err};
     char name[NAME_SIZE];
@@ -219,7 +219,7 @@ rv_status rv_expression_value(const char *expression, const rv_names *names, jso
 
 /* ---- filling in ------------------------------------------------------------------ */
 
-static rv_status fill_object(json_t *object, const rv_names *names, rv_error *err)
+static rv_status fill_object(json_t *object, const rv_scope *names, rv_error *err)
 {
     const char *key;
     json_t *item, *filled;
@@ -235,7 +235,7 @@ static rv_status fill_object(json_t *object, const rv_names *names, rv_error *er
     return RV_OK;
 }
 
-static rv_status fill_array(json_t *array, const rv_names *names, rv_error *err)
+static rv_status fill_array(json_t *array, const rv_scope *names, rv_error *err)
 {
     json_t *filled;
     for (size_t i = 0; i < json_array_size(array); i++) {
@@ -246,7 +246,7 @@ static rv_status fill_array(json_t *array, const rv_names *names, rv_error *err)
     return RV_OK;
 }
 
-rv_status rv_expression_fill(const json_t *json, const rv_names *names, json_t **filled, rv_error *err)
+rv_status rv_expression_fill(const json_t *json, const rv_scope *names, json_t **filled, rv_error *err)
 {
     const char *text = json_string_value(json);
     *filled = NULL;

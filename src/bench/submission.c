@@ -154,7 +154,7 @@ static json_t *any_problem(void)
 static rv_status try_point(const rv_entrant *e, const json_t *point, json_t *used, rv_error *err)
 {
     json_t *given = any_problem(), *config = NULL;
-    rv_names names = {.point = point, .given = given, .used = used};
+    rv_scope names = {.point = point, .given = given, .used = used};
     rv_status status = rv_entrant_fill(e, &names, true, &config, err);
     json_decref(config);
     json_decref(given);

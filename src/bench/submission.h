@@ -38,7 +38,7 @@ int rv_config_merge(json_t *config, json_t *part);
 
 /* "config" and the cases that hold, expressions filled in; all: those that do not hold are tried as well
  * and thrown away.  A new reference. */
-rv_status rv_entrant_fill(const rv_entrant *entrant, const rv_names *names, bool all, json_t **config, rv_error *err);
+rv_status rv_entrant_fill(const rv_entrant *entrant, const rv_scope *names, bool all, json_t **config, rv_error *err);
 
 /* The configuration of a point: "config", then every case whose conditions hold.  given: steps,
  * batch, ... of the problem.  workload_params that the workload has not are left out; parameters of its

@@ -28,7 +28,7 @@ static bool same_value(const json_t *a, const json_t *b)
 }
 
 /* Whether a case applies; its hyperparameters count as used. */
-static rv_status case_holds(const json_t *when, const rv_names *names, bool *holds, rv_error *err)
+static rv_status case_holds(const json_t *when, const rv_scope *names, bool *holds, rv_error *err)
 {
     const char *name;
     json_t *wanted, *value;
@@ -42,7 +42,7 @@ static rv_status case_holds(const json_t *when, const rv_names *names, bool *hol
     return RV_OK;
 }
 
-rv_status rv_entrant_fill(const rv_entrant *e, const rv_names *names, bool all, json_t **config, rv_error *err)
+rv_status rv_entrant_fill(const rv_entrant *e, const rv_scope *names, bool all, json_t **config, rv_error *err)
 {
     size_t i;
     json_t *item, *part;
@@ -113,7 +113,7 @@ rv_status rv_entrant_config(const rv_entrant *e, const json_t *point, const json
                             json_t **config, rv_error *err)
 {
     const char *why = json_string_value(json_object_get(e->json, "unsupported"));
-    rv_names names = {.point = point, .given = given};
+    rv_scope names = {.point = point, .given = given};
     *config = NULL;
     if (why)
         return rv_fail(err, RV_E_UNSUPPORTED, "%s cannot run here: %s", e->name, why);

@@ -21,7 +21,7 @@ static const char given_text[] = "{\"steps\": 1000, \"batch\": 16}";
 static rv_status value_of(const char *expression, json_t **value, rv_error *err)
 {
     json_t *point = json_loads(point_text, 0, NULL), *given = json_loads(given_text, 0, NULL);
-    rv_names names = {.point = point, .given = given};
+    rv_scope names = {.point = point, .given = given};
     rv_status status = rv_expression_value(expression, &names, value, err);
     json_decref(point);
     json_decref(given);
