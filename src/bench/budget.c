@@ -31,8 +31,8 @@ static int64_t eval_every(const rv_plan_problem *problem, int64_t batch)
 json_t *rv_plan_given(const rv_plan_problem *problem, const rv_plan_entry *entry)
 {
     int64_t batch = batch_of(problem, batch_factor(problem, entry));
-    return json_pack("{s:I, s:I, s:I, s:I}", "steps", (json_int_t)problem->steps, "batch", (json_int_t)batch, "eval_every",
-                     (json_int_t)eval_every(problem, batch), "examples", (json_int_t)(problem->steps * problem->batch));
+    return json_pack("{s:I, s:I, s:I, s:f}", "steps", (json_int_t)problem->steps, "batch", (json_int_t)batch, "eval_every",
+                     (json_int_t)eval_every(problem, batch), "examples", (double)problem->steps * (double)problem->batch);
 }
 
 double rv_plan_overhead(const rv_plan *plan, int optimizer)

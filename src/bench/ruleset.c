@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/keys.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/score.h"
@@ -13,25 +14,6 @@ enum { MAX_DEPTH = 8, MAX_WORKLOADS = 4096 };
 static rv_status bad(const char *source, const char *key, const char *expected, rv_error *err)
 {
     return rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s", source, key, expected);
-}
-
-static rv_status check_keys(const json_t *object, const char *const *known, int count, const char *source,
-                            const char *where, rv_error *err)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
-        bool found = false;
-        for (int i = 0; i < count; i++)
-            found = found || strcmp(key, known[i]) == 0;
-        if (found)
-            continue;
-        const char *near = rv_text_nearest(key, known, count);
-        return rv_fail(err, RV_E_FORMAT, "%s: %s has no key '%s'%s%s%s", source, where, key,
-                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    }
-    return RV_OK;
 }
 
 /* A number within [lo, hi]; what is absent stays as it is. */
@@ -115,7 +97,7 @@ static rv_status parse_workload(rv_ruleset_workload *w, const json_t *entry, dou
     snprintf(where, sizeof where, "%.200s: workload '%.80s'", source, w->name);
     if (!json_is_object(entry))
         return rv_fail(err, RV_E_FORMAT, "%s must be a JSON object", where);
-    RV_TRY(check_keys(entry, keys, 6, source, "a workload", err));
+    RV_TRY(rv_keys_check(entry, keys, 6, where, err));
     const json_t *guards = json_object_get(entry, "guards"), *metric = json_object_get(entry, "metric");
     if ((guards && !json_is_string(guards)) || (metric && !json_is_string(metric)))
         return bad(where, guards && !json_is_string(guards) ? "guards" : "metric", "text", err);
@@ -202,7 +184,9 @@ static rv_status parse(rv_ruleset *r, const json_t *object, const char *source, 
                                        "tau_max", "points",        "miss",   "workloads"};
     static const char *const tunings[] = {"external", "self"}, *const picks[] = {"evaluation", "time", "setting"};
     int tuning = 0, pick = 0;
-    RV_TRY(check_keys(object, keys, sizeof keys / sizeof keys[0], source, "a ruleset", err));
+    char where[300];
+    snprintf(where, sizeof where, "%.200s: a ruleset", source);
+    RV_TRY(rv_keys_check(object, keys, sizeof keys / sizeof keys[0], where, err));
     RV_TRY(parse_texts(r, object, source, err));
     RV_TRY(take_word(json_object_get(object, "tuning"), "tuning", tunings, 2, &tuning, source, err));
     RV_TRY(take_word(json_object_get(object, "pick"), "pick", picks, 3, &pick, source, err));

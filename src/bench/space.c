@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/keys.h"
 #include "core/json.h"
-#include "core/text.h"
 
-enum { MAX_DIMS = 1000, MAX_POINTS = 100000 };
+enum { MAX_DIMS = 1000, MAX_POINTS = 100000, MAX_VALUES = 10000000 };
 
 /* ---- reading --------------------------------------------------------------- */
 
@@ -70,25 +70,16 @@ static rv_status read_feasible(rv_space_dim *dim, const json_t *entry, const cha
     return RV_OK;
 }
 
+/* A range, or feasible points: not both. */
 static rv_status check_keys(const rv_space_dim *dim, const json_t *entry, const char *source, rv_error *err)
 {
     static const char *const keys[] = {"feasible_points", "min", "max", "scaling"};
-    bool discrete = json_object_get(entry, keys[0]) != NULL;
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)entry, key, value)
-    {
-        int i = 0;
-        while (i < 4 && strcmp(key, keys[i]) != 0)
-            i++;
-        const char *near = i < 4 ? NULL : rv_text_nearest(key, keys, 4);
-        if (i == 4)
-            return rv_fail(err, RV_E_FORMAT, "%s: '%.80s' has an unknown key '%.80s'%s%s%s", source, dim->name, key,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-        if (discrete && i > 0)
-            return rv_fail(err, RV_E_FORMAT, "%s: '%.80s' has '%s' beside 'feasible_points'; expected one or the other",
-                           source, dim->name, key);
-    }
+    char where[256];
+    snprintf(where, sizeof where, "%.150s: '%.80s'", source, dim->name);
+    RV_TRY(rv_keys_check(entry, keys, 4, where, err));
+    for (int i = 1; i < 4 && json_object_get(entry, keys[0]); i++)
+        if (json_object_get(entry, keys[i]))
+            return rv_fail(err, RV_E_FORMAT, "%s has '%s' beside 'feasible_points'; expected one or the other", where, keys[i]);
     return RV_OK;
 }
 
@@ -230,9 +221,9 @@ rv_status rv_space_draw(const rv_space *space, const rv_point_sampler *sampler, 
         return RV_OK;
     }
     bool same = sampler->info.same_in_every_study;
-    if (studies < 1 || trials < 1 || trials > MAX_POINTS / (same ? 1 : studies))
-        return rv_fail(err, RV_E_RANGE, "%s: %d studies of %d trials; at most %d points are drawn", source, studies, trials,
-                       (int)MAX_POINTS);
+    int most = MAX_VALUES / space->dims < MAX_POINTS ? MAX_VALUES / space->dims : MAX_POINTS;
+    if (studies < 1 || trials < 1 || trials > most / (same ? 1 : studies))
+        return rv_fail(err, RV_E_RANGE, "%s: %d studies of %d trials; at most %d points are drawn", source, studies, trials, most);
     rv_status status = draw_points(space, sampler, same ? trials : trials * studies, seed, source, &points->list, err);
     if (status != RV_OK) {
         json_decref(points->list);

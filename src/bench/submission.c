@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/expression.h"
+#include "bench/keys.h"
 #include "core/json.h"
 #include "core/text.h"
 
@@ -62,33 +62,30 @@ typedef struct known_key {
     const char *expected;
 } known_key;
 
-/* Every key of object is in keys [count], of its type, and those that are needed are there. */
+static bool has_type(const json_t *value, json_type type)
+{
+    return json_typeof(value) == type || (type == JSON_REAL && json_is_integer(value)) ||
+           (type == JSON_NULL && (json_is_object(value) || json_is_array(value)));
+}
+
+/* Every key of object is in keys [count], of its type (JSON_NULL: an object or a list), and those that are
+ * needed are there. */
 static rv_status check_keys(const json_t *object, const known_key *keys, int count, const char *source, rv_error *err)
 {
-    const char *name, *known[16];
-    json_t *value;
-    for (int i = 0; i < count; i++) {
+    const char *known[16];
+    for (int i = 0; i < count; i++)
         known[i] = keys[i].name;
-        if (keys[i].needed && !json_object_get(object, keys[i].name))
+    RV_TRY(rv_keys_check(object, known, count, source, err));
+    for (int i = 0; i < count; i++) {
+        const json_t *value = json_object_get(object, keys[i].name);
+        if (!value && keys[i].needed)
             return rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s, and is missing", source, keys[i].name, keys[i].expected);
-    }
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
-    {
-        int i = 0;
-        while (i < count && strcmp(known[i], name) != 0)
-            i++;
-        const char *near = i < count ? NULL : rv_text_nearest(name, known, count);
-        if (i == count)
-            return rv_fail(err, RV_E_FORMAT, "%s: no key '%.80s' is known here%s%s%s", source, name,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-        bool fits = json_typeof(value) == keys[i].type || (keys[i].type == JSON_REAL && json_is_integer(value)) ||
-                    (keys[i].type == JSON_NULL && (json_is_object(value) || json_is_array(value)));
-        char *found = fits ? NULL : rv_json_text(value, 0);
-        if (!fits)
-            rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s, not %.80s", source, name, keys[i].expected, found ? found : "this");
+        if (!value || has_type(value, keys[i].type))
+            continue;
+        char *found = rv_json_text(value, 0);
+        rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s, not %.80s", source, keys[i].name, keys[i].expected, found ? found : "this");
         free(found);
-        if (!fits)
-            return RV_E_FORMAT;
+        return RV_E_FORMAT;
     }
     return RV_OK;
 }
@@ -120,8 +117,6 @@ static rv_status check_shape(const rv_entrant *e, const char *source, rv_error *
     {
         char where[160];
         snprintf(where, sizeof where, "%.120s: case %zu", source, i + 1);
-        if (!json_is_object(item))
-            return rv_fail(err, RV_E_FORMAT, "%s must be an object", where);
         RV_TRY(check_keys(item, of_case, 2, where, err));
     }
     return RV_OK;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/keys.h"
 #include "bench/plan.h"
 #include "core/json.h"
 #include "core/text.h"
@@ -151,6 +152,9 @@ static rv_status read_ruleset(rv_plan *plan, const char *asked, rv_error *err)
 /* The seeds of the suite, else as many as it has studies, else as many as the ruleset has. */
 static rv_status read_studies(rv_plan *plan, int asked, rv_error *err)
 {
+    const json_t *search = json_object_get(plan->suite, "search_seed");
+    if (search && (!json_is_integer(search) || json_integer_value(search) < 0 || json_integer_value(search) > UINT32_MAX))
+        return rv_fail(err, RV_E_FORMAT, "suite: 'search_seed' must be a whole number from 0 to %u", UINT32_MAX);
     json_t *seeds = json_object_get(plan->suite, "seeds"), *studies = json_object_get(plan->suite, "studies");
     if (studies && (!json_is_integer(studies) || json_integer_value(studies) < 1 || json_integer_value(studies) > 10000))
         return rv_fail(err, RV_E_FORMAT, "suite: 'studies' must be a whole number from 1 to 10000");
@@ -162,7 +166,7 @@ static rv_status read_studies(rv_plan *plan, int asked, rv_error *err)
         json_object_del(plan->suite, "studies");
         if (json_object_set_new(plan->suite, "seeds", seeds) != 0)
             return rv_plan_need(NULL, err);
-    } else if (studies) {
+    } else if (studies) { /* both are given */
         return rv_fail(err, RV_E_FORMAT, "suite: 'studies' and 'seeds' say the same; expected one of them");
     }
     RV_TRY(list_of(plan->suite, "seeds", &seeds, err));
@@ -228,6 +232,10 @@ static rv_status apply_ruleset(const rv_ruleset *ruleset, rv_plan_problem *probl
 
 static rv_status read_problem(rv_plan *plan, rv_plan_problem *problem, const json_t *entry, rv_error *err)
 {
+    static const char *const keys[] = {"label", "workload", "title", "target", "config", "stands_for"};
+    char where[160];
+    snprintf(where, sizeof where, "suite: problem '%.100s'", problem->label);
+    RV_TRY(rv_keys_check(entry, keys, sizeof keys / sizeof keys[0], where, err));
     const char *stands_for = json_string_value(json_object_get(entry, "stands_for"));
     problem->stands_for = stands_for ? stands_for : problem->label;
     problem->registered = rv_workload_find(problem->workload);
@@ -268,16 +276,38 @@ static rv_status read_problems(rv_plan *plan, const json_t *list, rv_error *err)
 
 /* ---- optimizers and submissions ------------------------------------------------------ */
 
+/* The keys of an optimizer's entry, and of what it says about single problems. */
+static rv_status check_optimizer(const rv_plan *plan, const json_t *json, const char *where, rv_error *err)
+{
+    static const char *const keys[] = {"optimizer", "optimizer_params", "optimizer_rules", "wrappers", "schedule",
+                                       "schedule_params", "schedules", "train", "grid", "label", "title", "problems",
+                                       "search_space", "sampler"};
+    enum { ALL = (int)(sizeof keys / sizeof keys[0]), OF_A_PROBLEM = 9, NAMES = 256 };
+    const char *labels[NAMES], *label;
+    json_t *own;
+    int count = 0;
+    RV_TRY(rv_keys_check(json, keys, ALL, where, err));
+    for (; count < plan->problems && count < NAMES; count++)
+        labels[count] = plan->problem[count].label;
+    json_t *list = json_object_get(json, "problems");
+    if (list && plan->problems <= NAMES)
+        RV_TRY(rv_keys_check(list, labels, count, where, err));
+    json_object_foreach(list, label, own)
+        RV_TRY(rv_keys_check(own, keys, OF_A_PROBLEM, where, err));
+    return RV_OK;
+}
+
 static rv_status read_optimizer(rv_plan *plan, int at, const json_t *json, size_t i, rv_error *err)
 {
     rv_plan_entry *entry = &plan->entry[at];
+    char source[160];
     entry->json = json;
     RV_TRY(text_of(json, "optimizers", i, "label", &plan->optimizer[at], err));
+    snprintf(source, sizeof source, "suite: optimizer '%.100s'", plan->optimizer[at]);
+    RV_TRY(check_optimizer(plan, json, source, err));
     json_t *space = json_object_get(json, "search_space");
     if (!space)
         return RV_OK;
-    char source[160];
-    snprintf(source, sizeof source, "suite: optimizer '%.100s'", plan->optimizer[at]);
     if (json_object_get(json, "grid"))
         return rv_fail(err, RV_E_FORMAT, "%s has a grid and a search space; expected one of them", source);
     const char *sampler = json_string_value(json_object_get(json, "sampler"));
@@ -327,8 +357,11 @@ static rv_status read_entries(rv_plan *plan, json_t *optimizers, json_t *submiss
 
 rv_status rv_suite_read(rv_plan *plan, const char *text, const rv_bench_options *options, rv_error *err)
 {
+    static const char *const keys[] = {"name", "title", "problems", "optimizers", "submissions", "ruleset",
+                                       "seeds", "studies", "search_seed"};
     json_t *problems;
     RV_TRY(rv_json_parse(text, strlen(text), "suite", &plan->suite, err));
+    RV_TRY(rv_keys_check(plan->suite, keys, sizeof keys / sizeof keys[0], "suite", err));
     RV_TRY(list_of(plan->suite, "problems", &problems, err));
     RV_TRY(load_submissions(plan->suite, options->submissions, err));
     json_t *optimizers = json_object_get(plan->suite, "optimizers");

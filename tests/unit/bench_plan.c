@@ -208,6 +208,14 @@ static void test_refused(void **state)
         {"{" PROBLEM("") ", \"optimizers\": [{\"label\": \"a\", \"optimizer\": \"adamw\", \"search_space\": {\"lr\": 1}}]}", NULL,
          "suite: optimizer 'a': 'lr' must be an object with min, max and scaling"},
         {"{" PROBLEM("") ", \"ruleset\": 5, \"submissions\": [\"baseline\"]}", NULL, "'ruleset' must be the name"},
+        {"{" PROBLEM("") ", \"rulset\": \"external\"}", NULL, "suite has no key 'rulset'; did you mean 'ruleset'?"},
+        {"{" PROBLEM("") ", \"search_seed\": -1, \"submissions\": [\"baseline\"]}", NULL, "'search_seed' must be a whole number"},
+        {"{" PROBLEM("\"stand_for\": \"wmt\",") ", \"submissions\": [\"baseline\"]}", NULL,
+         "problem 'p' has no key 'stand_for'; did you mean 'stands_for'?"},
+        {"{" PROBLEM("") ", \"optimizers\": [{\"label\": \"a\", \"serach_space\": {}}]}", NULL, "did you mean 'search_space'?"},
+        {"{" PROBLEM("") ", \"optimizers\": [{\"label\": \"a\", \"problems\": {\"q\": {}}}]}", NULL, "'a' has no key 'q'"},
+        {"{" PROBLEM("") ", \"optimizers\": [{\"label\": \"a\", \"problems\": {\"p\": {\"search_space\": {}}}}]}", NULL,
+         "'a' has no key 'search_space'"},
         {"{" PROBLEM("") "}", NULL, "'optimizers' or 'submissions' must be a list"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

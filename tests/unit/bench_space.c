@@ -115,7 +115,7 @@ static void test_refused(void **state)
         {"{\"lr\": {\"min\": 0, \"max\": 2, \"scaling\": \"log\"}}", "scaled by its logarithm and runs from 0 to 2"},
         {"{\"lr\": {\"min\": 3, \"max\": 2, \"scaling\": \"linear\"}}", "runs from 3 to 2; expected min <= max"},
         {"{\"lr\": {\"min\": 1, \"max\": 2, \"scaling\": \"log\", \"feasible_points\": [1]}}", "beside 'feasible_points'"},
-        {"{\"lr\": {\"min\": 1, \"mx\": 2, \"scaling\": \"log\"}}", "unknown key 'mx'; did you mean 'max'?"},
+        {"{\"lr\": {\"min\": 1, \"mx\": 2, \"scaling\": \"log\"}}", "'lr' has no key 'mx'; did you mean 'max'?"},
         {"{\"lr\": {\"feasible_points\": []}}", "'lr.feasible_points' must be a list with at least one value, not []"},
         {"{\"lr\": {\"feasible_points\": [[1]]}}", "must be a list of numbers, texts, true and false, not [[1]]"},
         {"[]", "a list of 0 points"},

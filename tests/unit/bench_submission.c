@@ -149,11 +149,11 @@ static void test_refused(void **state)
     (void)state;
 #define HEAD "{\"name\": \"m\", \"title\": \"M\", \"tuning\": \"external\""
     static const char *const bad[][2] = {
-        {"[]", "mine.json: a submission is a JSON object"},
+        {"[]", "a submission is a JSON object"},
         {"{\"title\": \"M\"}", "'name' must be a text, and is missing"},
         {HEAD "}", "'config' must be an object, and is missing"},
         {HEAD ", \"config\": []}", "'config' must be an object, not []"},
-        {HEAD ", \"config\": {}, \"bach\": {}}", "no key 'bach' is known here; did you mean 'batch'?"},
+        {HEAD ", \"config\": {}, \"bach\": {}}", "mine.json has no key 'bach'; did you mean 'batch'?"},
         {HEAD ", \"config\": {}, \"batch\": {\"a\": 0}}", "'batch.a' must be a number more than 0"},
         {HEAD ", \"config\": {}, \"overhead\": 0}", "'overhead' must be more than 0"},
         {HEAD ", \"config\": {}, \"sampler\": \"haltno\"}", "no sampler 'haltno'; did you mean 'halton'?"},
