@@ -23,7 +23,8 @@ static void put_words(FILE *out, const char *kind)
             fprintf(out, " %s", cli_kinds[k].name);
         bool all = strcmp(kind, "names") == 0 || strcmp(kind, cli_kinds[k].name) == 0;
         for (int i = 0; all && cli_kinds[k].at(i, &name, &title); i++)
-            fprintf(out, " %s", name);
+            if (name)
+                fprintf(out, " %s", name);
     }
 }
 

@@ -74,6 +74,7 @@ typedef struct topic {
     const char *kind, *name, *title;
     struct { const char *head, *text; } part[6];
     int parts;
+    char bytes[64]; /* text of its own */
     const rv_param_table *params;
 } topic;
 
@@ -95,6 +96,10 @@ static bool describe_method(const rv_method_info *method, const char *kind, topi
     add(t, "proved against", method->reference);
     add(t, "deviations", method->deviations);
     add(t, "state", method->state);
+    if (!isnan(method->bytes_per_parameter)) {
+        snprintf(t->bytes, sizeof t->bytes, "%g, in float32 and with the default parameters", method->bytes_per_parameter);
+        add(t, "bytes of state per parameter", t->bytes);
+    }
     return true;
 }
 
@@ -198,7 +203,7 @@ static const char *nearest_topic(const char *name)
     int count = 0;
     for (int k = 0; k < CLI_KINDS; k++)
         for (int i = 0; count < 1024 && cli_kinds[k].at(i, &names[count], &title); i++)
-            count++;
+            count += names[count] != NULL;
     return rv_text_nearest(name, names, count);
 }
 

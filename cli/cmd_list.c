@@ -10,7 +10,7 @@ static json_t *list_json(const cli_kind *kind, const char *glob)
     const char *name, *title;
     json_t *list = json_array();
     for (int i = 0; kind->at(i, &name, &title); i++)
-        if (rv_text_match(glob, name))
+        if (name && rv_text_match(glob, name))
             json_array_append_new(list, json_pack("{s:s,s:s}", "name", name, "title", title));
     return list;
 }
@@ -19,7 +19,7 @@ static void list_text(const cli_kind *kind, const char *glob)
 {
     const char *name, *title;
     for (int i = 0; kind->at(i, &name, &title); i++)
-        if (rv_text_match(glob, name))
+        if (name && rv_text_match(glob, name))
             printf("  %-24s %s\n", name, title);
 }
 

@@ -7,21 +7,24 @@
 #include "ravine/optim.h"
 #include "ravine/score.h"
 
-static bool info_entry(const rv_method_info *info, const char **name, const char **title)
+/* An old version that stays registered is no entry of its own: name NULL. */
+static bool info_entry(const rv_method_info *info, const rv_method_info *newest, const char **name, const char **title)
 {
     if (info)
-        *name = info->name, *title = info->title;
+        *name = info == newest ? info->name : NULL, *title = info->title;
     return info != NULL;
 }
 
 static bool optimizer_entry(int i, const char **name, const char **title)
 {
-    return info_entry(rv_method_at(i), name, title);
+    const rv_method_info *method = rv_method_at(i);
+    return info_entry(method, method ? rv_method_find(method->name) : NULL, name, title);
 }
 
 static bool wrapper_entry(int i, const char **name, const char **title)
 {
-    return info_entry(rv_wrapper_at(i), name, title);
+    const rv_method_info *wrapper = rv_wrapper_at(i);
+    return info_entry(wrapper, wrapper ? rv_wrapper_find(wrapper->name) : NULL, name, title);
 }
 
 static bool schedule_entry(int i, const char **name, const char **title)

@@ -6,7 +6,7 @@
 
 typedef struct cli_kind {
     const char *name; /* "optimizers" */
-    /* Name and title of entry i, the title until the next call; false beyond the last. */
+    /* Name (NULL: pass it over) and title of entry i, the title until the next call; false beyond the last. */
     bool (*at)(int i, const char **name, const char **title);
 } cli_kind;
 
