@@ -96,7 +96,8 @@ RV_API void rv_trials_free(rv_trials *trials); /* NULL is fine */
 RV_API rv_status rv_trials_add(rv_trials *trials, const rv_trial_row *row, rv_error *err);
 
 typedef struct rv_trials_options {
-    const char *ruleset; /* name or file; NULL: recognised from the workloads */
+    const char *ruleset; /* name or file; "external" or "self": the one of that tuning that fits;
+                            NULL: recognised from the workloads */
     const char *clock;   /* "seconds", "examples", "steps" or a column; NULL: the ruleset's */
     void (*note)(void *context, const char *line); /* what was ignored and why; may be NULL */
     void *context;

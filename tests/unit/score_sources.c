@@ -133,10 +133,18 @@ static void test_mixed_tunings(void **state)
     (void)state;
     write_file("t", "t.csv", "ruleset,submission,workload,study,trial,seconds\n"
                              "external_tuning,a,ogbg,0,1,10\nself_tuning,a,ogbg,0,1,70\n");
-    refuse("t/t.csv", (rv_trials_options){.ruleset = NULL}, RV_E_ARGUMENT, "choose with --ruleset");
+    refuse("t/t.csv", (rv_trials_options){.ruleset = NULL}, RV_E_ARGUMENT, "choose with --ruleset external");
     rv_score *score = score_source("t/t.csv", (rv_trials_options){.ruleset = "v0.6-self"});
     assert_true(cell(score, "a", "ogbg")->time == 70);
     assert_non_null(strstr(notes, "1 rows are of the other tuning"));
+    done(score);
+    score = score_source("t/t.csv", (rv_trials_options){.ruleset = "external"});
+    assert_string_equal(open_ruleset->name, "v0.6-external");
+    assert_true(cell(score, "a", "ogbg")->time == 10);
+    done(score);
+    write_file("t", "t.csv", "submission,workload,examples\na,mine,10\n");
+    score = score_source("t/t.csv", (rv_trials_options){.ruleset = "self"});
+    assert_string_equal(open_ruleset->name, "ravine-self");
     done(score);
 }
 
@@ -183,6 +191,8 @@ static void test_errors_name_the_line(void **state)
         write_file("t", "t.csv", text);
         refuse("t/t.csv", (rv_trials_options){.ruleset = "v0.5-external"}, cases[i].status, cases[i].words);
     }
+    write_file("t", "t.csv", "submission,workload,study,trial,seconds,eval_index\na,ogbg,0,1,5,2\na,ogbg,0,2,4,\n");
+    refuse("t/t.csv", (rv_trials_options){.ruleset = NULL}, RV_E_FORMAT, "t.csv:3: no 'eval_index'");
     write_file("t", "t.csv", "workload,time\n");
     refuse("t/t.csv", (rv_trials_options){.ruleset = NULL}, RV_E_FORMAT, "no column 'submission'");
     write_file("t", "t.csv", "submission,workload,seconds,seconds\n");
