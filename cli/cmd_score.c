@@ -99,7 +99,7 @@ static int run(const cli_line *cli)
 }
 
 static const cli_option options[] = {
-    {"ruleset", 0, "NAME|FILE.json", "rules to score by; default: recognised from the workloads", false},
+    {"ruleset", 0, "NAME|FILE.json", "rules to score by, or external, or self; default: recognised", false},
     {"clock", 0, "CLOCK", "seconds, examples, steps, or a column; default: the ruleset's", false},
     {"exact", 0, NULL, "the exact integral of the profile in place of the ruleset's trapezoid", false},
     {"tau-max", 0, "X", "largest ratio to the fastest that earns credit; default: the ruleset's", false},

@@ -96,7 +96,8 @@ RV_API void rv_trials_free(rv_trials *trials); /* NULL is fine */
 RV_API rv_status rv_trials_add(rv_trials *trials, const rv_trial_row *row, rv_error *err);
 
 typedef struct rv_trials_options {
-    const char *ruleset; /* name or file; NULL: recognised from the workloads */
+    const char *ruleset; /* name or file; "external" or "self": the one of that tuning that fits;
+                            NULL: recognised from the workloads */
     const char *clock;   /* "seconds", "examples", "steps" or a column; NULL: the ruleset's */
     void (*note)(void *context, const char *line); /* what was ignored and why; may be NULL */
     void *context;
@@ -142,6 +143,8 @@ typedef struct rv_score {
     const char **submission;   /* [submissions], borrowed from the trials */
     const char **workload;     /* [workloads], borrowed from ruleset or trials */
     rv_score_cell *cells;      /* [submissions][workloads] */
+    double *budget;            /* [workloads], on the clock: what a miss counts as in geometric means: the
+                                  ruleset's budget + miss, else the most that a trial spent; NAN: unknown */
     double *score;             /* [submissions]: mean area over the base workloads */
     double *exact;             /* [submissions]: mean credit, the closed form of the same */
     int *rank;                 /* [submissions]: 1 + how many score higher */
@@ -158,9 +161,9 @@ RV_API void rv_score_free(rv_score *score); /* NULL is fine */
 
 /* Height of the performance profile: the share of base workloads with ratio <= tau. */
 RV_API double rv_score_profile(const rv_score *score, int submission, double tau);
-/* Geometric mean over base workloads of time / time of the reference, a miss being the
- * budget + miss; below 1 is faster.  NAN where a miss has no budget. */
-RV_API double rv_score_speed(const rv_score *score, const rv_ruleset *ruleset, int submission, int reference);
+/* Geometric mean over base workloads of time / time of the reference, a miss counting as the
+ * budget; below 1 is faster.  NAN where a miss has no budget. */
+RV_API double rv_score_speed(const rv_score *score, int submission, int reference);
 
 /* Everything about a score as JSON: {"ruleset", "scores": [{"submission", "score", "exact", "rank",
  * "credits": {..}, ...}], "profiles", "workloads", "uncertainty", "without", "sensitivity", ..}. */

@@ -98,6 +98,34 @@ static rv_status find_submissions(maker *m, rv_error *err)
     return ready ? RV_OK : no_memory(err);
 }
 
+/* The ruleset's budget in the unit of the clock; else the most that any trial spent. */
+static rv_status find_budgets(maker *m, rv_error *err)
+{
+    const rv_trials *t = m->trials;
+    const char *clock = t->clock_name[0] ? t->clock_name : m->ruleset->clock;
+    bool seconds = strcmp(clock, "seconds") == 0, steps = strcmp(clock, "steps") == 0;
+    double *budget = m->score->budget = malloc(((size_t)m->score->workloads + 1) * sizeof *budget);
+    double *spent = calloc((size_t)m->score->workloads + 1, sizeof *spent);
+    if (!budget || !spent) {
+        free(spent);
+        return no_memory(err);
+    }
+    for (int w = 0; w < m->score->workloads; w++) {
+        const rv_ruleset_workload *rule = w < m->ruleset->workload_count ? &m->ruleset->workloads[w] : NULL;
+        budget[w] = rule && seconds ? rule->budget + m->ruleset->miss : rule && steps ? rule->steps : NAN;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        int w = m->column[t->entry[i].workload];
+        if (w >= 0 && t->entry[i].spent > spent[w])
+            spent[w] = t->entry[i].spent;
+    }
+    for (int w = 0; w < m->score->workloads; w++)
+        if (isnan(budget[w]) && spent[w] > 0)
+            budget[w] = spent[w];
+    free(spent);
+    return RV_OK;
+}
+
 /* ---- trials ------------------------------------------------------------------ */
 
 static int compare_samples(const void *a, const void *b)
@@ -303,6 +331,8 @@ rv_status rv_score_medians(rv_score *score, const rv_trials *trials, const rv_ru
     rv_status status = find_columns(&m, err);
     if (status == RV_OK)
         status = find_submissions(&m, err);
+    if (status == RV_OK)
+        status = find_budgets(&m, err);
     if (status == RV_OK)
         status = gather(&m, slack, err);
     if (status == RV_OK)

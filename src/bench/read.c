@@ -86,10 +86,22 @@ bool rv_read_tuning(rv_reading *r, rv_tuning tuning)
 
 /* ---- the ruleset ------------------------------------------------------------- */
 
+/* "external" and "self" in place of a ruleset's name ask for the one that fits of that tuning. */
+static rv_tuning asked_tuning(const rv_reading *r)
+{
+    const char *name = r->options->ruleset ? r->options->ruleset : "";
+    return strcmp(name, "external") == 0 ? RV_TUNING_EXTERNAL
+           : strcmp(name, "self") == 0   ? RV_TUNING_SELF
+                                         : RV_TUNING_UNKNOWN;
+}
+
 /* Whether a ruleset is for such trials.  Where no row or folder says so, several trials in a
  * study are external tuning, and one in each is self-tuning; medians may be either. */
 static bool fits_tuning(const rv_reading *r, const rv_ruleset *ruleset)
 {
+    rv_tuning asked = asked_tuning(r);
+    if (asked != RV_TUNING_UNKNOWN)
+        return ruleset->self_tuning == (asked == RV_TUNING_SELF);
     if (r->external || r->self)
         return ruleset->self_tuning == r->self;
     return r->trials_seen == 0 || ruleset->self_tuning == (r->trials_seen == 1);
@@ -108,10 +120,11 @@ static rv_status recognise(rv_reading *r, rv_ruleset **out, rv_error *err)
 {
     const char *best = r->own_ruleset[0] ? r->own_ruleset : "ravine";
     double best_fit = 0;
-    if (r->external && r->self)
+    rv_tuning asked = asked_tuning(r);
+    if (asked == RV_TUNING_UNKNOWN && r->external && r->self)
         return rv_fail(err, RV_E_ARGUMENT,
                        "score: external and self-tuning trials stand side by side; "
-                       "choose with --ruleset, as in --ruleset v0.5-self");
+                       "choose with --ruleset external or --ruleset self");
     for (int i = 0; rv_ruleset_name(i) && !r->ravine; i++) {
         rv_ruleset *ruleset;
         RV_TRY(rv_ruleset_load(&ruleset, rv_ruleset_name(i), err));
@@ -122,6 +135,8 @@ static rv_status recognise(rv_reading *r, rv_ruleset **out, rv_error *err)
             best = rv_ruleset_name(i);
         }
     }
+    if (best_fit == 0 && asked != RV_TUNING_UNKNOWN)
+        best = asked == RV_TUNING_SELF ? "ravine-self" : "ravine-external";
     return rv_ruleset_load(out, best, err);
 }
 
@@ -154,6 +169,8 @@ static void tell(const rv_reading *r)
         note(r, "%zu rows are marked as not scored", r->unscored);
     if (r->foreign)
         note(r, "%zu rows are of the other tuning", r->foreign);
+    if (r->unindexed && r->ruleset->pick == RV_PICK_EVALUATION)
+        note(r, "%zu trials have no index of evaluation (eval_index): the fastest of a study counts", r->unindexed);
     if (r->empty)
         note(r, "%zu trials left no evaluation behind and are ignored, as the official scorer does", r->empty);
     rv_text_release(&list);
@@ -191,8 +208,9 @@ rv_status rv_trials_read(rv_trials **out, rv_ruleset **ruleset, const char *cons
     *out = NULL;
     *ruleset = NULL;
     rv_status status = read_all(&r, paths, count, err);
+    bool named = options->ruleset && asked_tuning(&r) == RV_TUNING_UNKNOWN;
     if (status == RV_OK)
-        status = options->ruleset ? rv_ruleset_load(ruleset, options->ruleset, err) : recognise(&r, ruleset, err);
+        status = named ? rv_ruleset_load(ruleset, options->ruleset, err) : recognise(&r, ruleset, err);
     if (status == RV_OK)
         status = rv_trials_new(&r.trials, err);
     if (status == RV_OK) {

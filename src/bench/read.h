@@ -20,6 +20,7 @@ typedef struct rv_reading {
     /* What the second pass left out. */
     rv_names unknown;          /* workloads that the ruleset does not name */
     size_t unscored, foreign, empty; /* rows marked so; of the other tuning; trials that left nothing */
+    size_t unindexed;          /* trials of a table without indices of evaluation */
 } rv_reading;
 
 bool rv_read_scans(const rv_reading *reading); /* first pass */

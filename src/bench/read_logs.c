@@ -89,6 +89,7 @@ static rv_status read_evaluations(rv_reading *r, rv_csv *csv, const rv_ruleset_w
         if (time < 0)
             return rv_csv_fail(csv, err, "a time of %g", time);
         RV_TRY(rv_trials_put_point(r->trials, value, time, evaluation, err));
+        r->trials->entry[r->trials->count - 1].spent = time;
     }
 }
 

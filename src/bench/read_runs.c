@@ -141,6 +141,7 @@ static rv_status read_bench_trial(const bench *b, const json_t *entry, size_t nu
         .merit = !done      ? NAN
                  : maximize ? best
                             : -best,
+        .spent = rv_json_real(entry, r->clock, NAN),
         .target = rv_json_real(problem, "target", NAN),
         .maximize = maximize,
         .source = b->source,
@@ -209,6 +210,13 @@ static void setting_name(const char *run, char *name, size_t size)
     snprintf(name, size, "%.*s", (int)(seed ? seed - base : (long)strlen(base)), base);
 }
 
+static double spent_of(const rv_trial_result *result, const char *clock)
+{
+    return strcmp(clock, "seconds") == 0    ? result->seconds
+           : strcmp(clock, "examples") == 0 ? (double)result->examples
+                                            : (double)result->steps;
+}
+
 static double time_of(const rv_trial_result *result, const char *clock)
 {
     if (result->target_step < 0)
@@ -247,6 +255,7 @@ static rv_status put_run(rv_reading *r, const rv_run *run, const char *folder, r
         .merit = !finished  ? NAN
                  : maximize ? result.best
                             : -result.best,
+        .spent = finished ? spent_of(&result, r->clock) : NAN,
         .target = rv_json_real(train, "target", NAN),
         .maximize = maximize,
         .source = rv_names_put(&r->trials->sources, folder),

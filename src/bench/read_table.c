@@ -133,6 +133,9 @@ static rv_status read_trial(table *t, rv_error *err)
         t->reading->empty++;
     if (t->order >= 0)
         RV_TRY(rv_csv_real(&t->csv, t->order, &entry.order, err));
+    if (t->order >= 0 && isfinite(entry.time) && isnan(entry.order))
+        return rv_csv_fail(&t->csv, err, "no '%s' of a trial that reached the target", t->csv.head[t->order]);
+    t->reading->unindexed += t->order < 0 && t->setting >= 0;
     entry.tuning = tuning_of(t);
     entry.submission = rv_names_put(&trials->submissions, t->csv.field[t->submission]);
     entry.workload = rv_names_put(&trials->workloads, t->csv.field[t->workload]);

@@ -111,6 +111,7 @@ void rv_score_free(rv_score *score)
     free(score->submission);
     free(score->workload);
     free(score->cells);
+    free(score->budget);
     free(score->score);
     free(score->exact);
     free(score->rank);
@@ -146,19 +147,13 @@ double rv_score_profile(const rv_score *score, int submission, double tau)
     return (double)within / score->base;
 }
 
-/* The time that a geometric mean takes for a cell. */
-static double speed_time(const rv_score_cell *cell, const rv_ruleset *ruleset, int workload)
-{
-    if (isfinite(cell->time))
-        return cell->time;
-    return workload < ruleset->workload_count ? ruleset->workloads[workload].budget + ruleset->miss : NAN;
-}
-
-double rv_score_speed(const rv_score *score, const rv_ruleset *ruleset, int submission, int reference)
+double rv_score_speed(const rv_score *score, int submission, int reference)
 {
     double sum = 0;
-    for (int w = 0; w < score->base; w++)
-        sum += log(speed_time(&score->cells[submission * score->workloads + w], ruleset, w) /
-                   speed_time(&score->cells[reference * score->workloads + w], ruleset, w));
+    for (int w = 0; w < score->base; w++) {
+        double own = score->cells[submission * score->workloads + w].time;
+        double other = score->cells[reference * score->workloads + w].time;
+        sum += log((isfinite(own) ? own : score->budget[w]) / (isfinite(other) ? other : score->budget[w]));
+    }
     return exp(sum / score->base);
 }

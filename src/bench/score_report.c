@@ -120,7 +120,7 @@ static json_t *score_entry(const report *r, int submission)
     json_object_set_new(entry, "rank", json_integer(s->rank[submission]));
     put_doubt(entry, r, submission);
     if (r->reference >= 0)
-        put_real(entry, "speed", rv_score_speed(s, r->ruleset, submission, r->reference));
+        put_real(entry, "speed", rv_score_speed(s, submission, r->reference));
     json_object_set_new(entry, "credits", credits);
     json_object_set_new(entry, "cells", cells);
     return entry;
@@ -150,8 +150,8 @@ static json_t *workload_list(const report *r)
             if (rule->metric)
                 json_object_set_new(entry, "metric", text_of(rule->metric));
             put_real(entry, "target", rule->target);
-            put_real(entry, "budget", rule->budget);
         }
+        put_real(entry, "budget", s->budget[w]);
         int solved = 0;
         double best = INFINITY;
         for (int i = 0; i < s->submissions; i++) {

@@ -25,6 +25,7 @@ typedef struct rv_trial_entry {
     int submission, workload, study, trial;
     double time, order, merit; /* merit breaks ties of RV_PICK_SETTING, larger is better; NAN: none */
     size_t curve, points;      /* evaluations, when they are known */
+    double spent;              /* on the clock, when the trial ended; not positive: unknown */
     double target;             /* of the run itself, where the ruleset has none */
     bool maximize;
     rv_tuning tuning;

@@ -185,7 +185,7 @@ static void test_speed_ups(void **state)
             who = strcmp(score->submission[i], cases[k].submission) == 0 ? i : who;
             base = strcmp(score->submission[i], "baseline") == 0 ? i : base;
         }
-        assert_true(fabs(rv_score_speed(score, ruleset, who, base) - cases[k].speed) < 5e-4);
+        assert_true(fabs(rv_score_speed(score, who, base) - cases[k].speed) < 5e-4);
         release(score, trials, ruleset);
     }
 }

@@ -161,6 +161,30 @@ static void test_logs(void **state)
     run_seed(LOG, path, dir);
 }
 
+/* Tables of losses go through another reader. */
+static void test_evidence(void **state)
+{
+    (void)state;
+    static const char seed[] = "submission,seed,step,loss\na,0,100,3.27\na,1,100,3.28\nb,0,100,3.3\nb,0,125,3.29\n";
+    char path[128], text[MOST], *json;
+    int kept = 0;
+    rv_evidence_options options = {.target = 3.28, .sigma = 0.0013, .margin = 0.004};
+    snprintf(path, sizeof path, "%s/e.csv", work);
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        rv_error err = {0};
+        size_t size = strlen(seed);
+        memcpy(text, seed, size);
+        size = mutate(text, size, (rv_random){77, RV_RANDOM_NOISE, round});
+        write_bytes(path, text, size);
+        if (rv_evidence_report(&json, path, &options, &err) == RV_OK)
+            kept++;
+        else
+            assert_true(json == NULL && strlen(err.message) > 4);
+        free(json);
+    }
+    assert_true(kept > ROUNDS / 50 && kept < ROUNDS);
+}
+
 static void test_rulesets(void **state)
 {
     (void)state;
@@ -205,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_benchmarks),
         cmocka_unit_test(test_logs),
+        cmocka_unit_test(test_evidence),
         cmocka_unit_test(test_rulesets),
     };
     return cmocka_run_group_tests(tests, make_work, remove_work);

@@ -133,10 +133,18 @@ static void test_mixed_tunings(void **state)
     (void)state;
     write_file("t", "t.csv", "ruleset,submission,workload,study,trial,seconds\n"
                              "external_tuning,a,ogbg,0,1,10\nself_tuning,a,ogbg,0,1,70\n");
-    refuse("t/t.csv", (rv_trials_options){.ruleset = NULL}, RV_E_ARGUMENT, "choose with --ruleset");
+    refuse("t/t.csv", (rv_trials_options){.ruleset = NULL}, RV_E_ARGUMENT, "choose with --ruleset external");
     rv_score *score = score_source("t/t.csv", (rv_trials_options){.ruleset = "v0.6-self"});
     assert_true(cell(score, "a", "ogbg")->time == 70);
     assert_non_null(strstr(notes, "1 rows are of the other tuning"));
+    done(score);
+    score = score_source("t/t.csv", (rv_trials_options){.ruleset = "external"});
+    assert_string_equal(open_ruleset->name, "v0.6-external");
+    assert_true(cell(score, "a", "ogbg")->time == 10);
+    done(score);
+    write_file("t", "t.csv", "submission,workload,examples\na,mine,10\n");
+    score = score_source("t/t.csv", (rv_trials_options){.ruleset = "self"});
+    assert_string_equal(open_ruleset->name, "ravine-self");
     done(score);
 }
 
@@ -152,6 +160,7 @@ static void test_open_ruleset(void **state)
     assert_string_equal(score->workload[0], "p9"); /* before p10 */
     assert_true(cell(score, "muon", "p10")->credit == 1);
     assert_true(fabs(score->score[0] - 0.5) < 1e-15); /* 1 on p9, 4 times the fastest on p10 */
+    assert_true(isnan(rv_score_speed(score, 1, 0))); /* a miss without a budget has no time */
     done(score);
 }
 
@@ -183,6 +192,8 @@ static void test_errors_name_the_line(void **state)
         write_file("t", "t.csv", text);
         refuse("t/t.csv", (rv_trials_options){.ruleset = "v0.5-external"}, cases[i].status, cases[i].words);
     }
+    write_file("t", "t.csv", "submission,workload,study,trial,seconds,eval_index\na,ogbg,0,1,5,2\na,ogbg,0,2,4,\n");
+    refuse("t/t.csv", (rv_trials_options){.ruleset = NULL}, RV_E_FORMAT, "t.csv:3: no 'eval_index'");
     write_file("t", "t.csv", "workload,time\n");
     refuse("t/t.csv", (rv_trials_options){.ruleset = NULL}, RV_E_FORMAT, "no column 'submission'");
     write_file("t", "t.csv", "submission,workload,seconds,seconds\n");
@@ -228,8 +239,13 @@ static void test_logs(void **state)
     assert_true(isinf(cell(score, "bad", "ogbg")->time));
     assert_int_equal(cell(score, "bad", "ogbg")->studies, 2);
     assert_non_null(strstr(notes, "1 trials left no evaluation"));
+    assert_true(score->budget[rv_score_find_workload(score, "ogbg")] == 12011 + 1);
+    done(score);
+    score = score_source("logs", (rv_trials_options){.clock = "accumulated_submission_time"}); /* any column */
+    assert_true(score->budget[rv_score_find_workload(score, "ogbg")] == 40);
     done(score);
     score = score_source("logs/good", (rv_trials_options){.clock = "steps"}); /* one submission, another clock */
+    assert_true(score->budget[rv_score_find_workload(score, "ogbg")] == 52000);
     assert_true(cell(score, "good", "ogbg")->time == 50);
     done(score);
 }
@@ -316,6 +332,7 @@ static void test_single_runs(void **state)
     const rv_score_cell *c = cell(score, "sgd", "mnist-mlp");
     assert_true(c->time == 90 && c->studies == 3 && c->solved == 2);
     assert_string_equal(open_trials->settings.name[c->setting], "mnist-mlp-sgd-0a");
+    assert_true(score->budget[0] == 90); /* what the one that missed had spent */
     /* From the logs: 0.895 is enough when the target is 1 % easier. */
     assert_int_equal(rv_score_make_at(&easier, open_trials, open_ruleset, 0.01, NULL), RV_OK);
     assert_true(cell(easier, "sgd", "mnist-mlp")->time == 30);
