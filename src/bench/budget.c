@@ -31,8 +31,9 @@ static int64_t eval_every(const rv_plan_problem *problem, int64_t batch)
 json_t *rv_plan_given(const rv_plan_problem *problem, const rv_plan_entry *entry)
 {
     int64_t batch = batch_of(problem, batch_factor(problem, entry));
-    return json_pack("{s:I, s:I, s:I, s:f}", "steps", (json_int_t)problem->steps, "batch", (json_int_t)batch, "eval_every",
-                     (json_int_t)eval_every(problem, batch), "examples", (double)problem->steps * (double)problem->batch);
+    double examples = (double)problem->steps * (double)problem->batch;
+    return json_pack("{s:I, s:I, s:I, s:f}", "steps", (json_int_t)problem->steps, "batch", (json_int_t)batch,
+                     "eval_every", (json_int_t)eval_every(problem, batch), "examples", examples);
 }
 
 double rv_plan_overhead(const rv_plan *plan, int optimizer)
@@ -58,7 +59,8 @@ rv_status rv_plan_budget(const rv_plan *plan, int problem_number, int optimizer,
     bool seconds = strcmp(clock, "seconds") == 0, examples = strcmp(clock, "examples") == 0;
     /* A smaller batch makes more steps of the same examples, and in the same seconds; by steps it buys nothing. */
     double shrunk = batch == problem->batch || !(seconds || examples) ? 1 : (double)problem->batch / (double)batch;
-    double times = plan->ruleset->budget_factor, steps = ceil((double)problem->steps * times * shrunk / (examples ? overhead : 1));
+    double times = plan->ruleset->budget_factor, cost = examples ? overhead : 1;
+    double steps = ceil((double)problem->steps * times * shrunk / cost);
     if (seconds && problem->seconds <= 0)
         return rv_fail(err, RV_E_ARGUMENT, "the ruleset '%s' counts seconds, and the problem does not say train.seconds",
                        plan->ruleset->name);

@@ -61,7 +61,8 @@ static rv_status make_points(const rv_plan *plan, int optimizer, const json_t *o
     if (entry->has_space) {
         const rv_space *space = entry->submission ? &entry->entrant.space : &entry->space;
         const json_t *seed = json_object_get(plan->suite, "search_seed");
-        RV_TRY(rv_space_draw(space, entry->sampler, plan->seeds, trials, (uint64_t)json_integer_value(seed), source, points, err));
+        RV_TRY(rv_space_draw(space, entry->sampler, plan->seeds, trials, (uint64_t)json_integer_value(seed), source,
+                             points, err));
     } else {
         RV_TRY(grid_points(json_object_get(overrides, "grid"), label, points, err));
     }

@@ -94,7 +94,8 @@ static json_t *point_entry(const scoring *s, int problem, int optimizer, int poi
 /* Whether trial i did better than k: sooner at the target, or neither there and nearer to it. */
 static bool did_better(const scoring *s, int i, int k)
 {
-    double a = time_to_target(s, i, 0), b = time_to_target(s, k, 0), x = best_value(&s->results[i]), y = best_value(&s->results[k]);
+    double a = time_to_target(s, i, 0), b = time_to_target(s, k, 0);
+    double x = best_value(&s->results[i]), y = best_value(&s->results[k]);
     if (isnan(a) || isnan(b) || a != b)
         return !isnan(a) && !(a >= b);
     bool maximize = s->plan->problem[s->plan->trials[i].problem].maximize;

@@ -29,7 +29,7 @@ static rv_status draw(const rv_point_request *request, double *points, int *made
     for (int d = 0; d < request->dims; d++)
         ranges += request->choices[d] == 0;
     if (grid_size(request, 1, limit) > limit)
-        return rv_fail(err, RV_E_RANGE, "grid: the feasible points alone have more combinations than the %d points asked for",
+        return rv_fail(err, RV_E_RANGE, "grid: the feasible points alone have more than %d combinations",
                        request->count);
     while (ranges > 0 && grid_size(request, levels + 1, limit) <= limit)
         levels++;

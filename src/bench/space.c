@@ -79,7 +79,8 @@ static rv_status check_keys(const rv_space_dim *dim, const json_t *entry, const 
     RV_TRY(rv_keys_check(entry, keys, 4, where, err));
     for (int i = 1; i < 4 && json_object_get(entry, keys[0]); i++)
         if (json_object_get(entry, keys[i]))
-            return rv_fail(err, RV_E_FORMAT, "%s has '%s' beside 'feasible_points'; expected one or the other", where, keys[i]);
+            return rv_fail(err, RV_E_FORMAT, "%s has '%s' beside 'feasible_points'; expected one or the other", where,
+                           keys[i]);
     return RV_OK;
 }
 
@@ -223,7 +224,8 @@ rv_status rv_space_draw(const rv_space *space, const rv_point_sampler *sampler, 
     bool same = sampler->info.same_in_every_study;
     int most = MAX_VALUES / space->dims < MAX_POINTS ? MAX_VALUES / space->dims : MAX_POINTS;
     if (studies < 1 || trials < 1 || trials > most / (same ? 1 : studies))
-        return rv_fail(err, RV_E_RANGE, "%s: %d studies of %d trials; at most %d points are drawn", source, studies, trials, most);
+        return rv_fail(err, RV_E_RANGE, "%s: %d studies of %d trials; at most %d points are drawn", source, studies,
+                       trials, most);
     rv_status status = draw_points(space, sampler, same ? trials : trials * studies, seed, source, &points->list, err);
     if (status != RV_OK) {
         json_decref(points->list);

@@ -79,11 +79,13 @@ static rv_status check_keys(const json_t *object, const known_key *keys, int cou
     for (int i = 0; i < count; i++) {
         const json_t *value = json_object_get(object, keys[i].name);
         if (!value && keys[i].needed)
-            return rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s, and is missing", source, keys[i].name, keys[i].expected);
+            return rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s, and is missing", source, keys[i].name,
+                           keys[i].expected);
         if (!value || has_type(value, keys[i].type))
             continue;
         char *found = rv_json_text(value, 0);
-        rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s, not %.80s", source, keys[i].name, keys[i].expected, found ? found : "this");
+        rv_fail(err, RV_E_FORMAT, "%s: '%s' must be %s, not %.80s", source, keys[i].name, keys[i].expected,
+                found ? found : "this");
         free(found);
         return RV_E_FORMAT;
     }
@@ -175,7 +177,8 @@ static rv_status check_point(const rv_entrant *e, const json_t *point, size_t nu
     for (int k = 0; status == RV_OK && e->has_space && k < e->space.dims; k++) {
         const char *name = rv_space_name(&e->space, k);
         if (json_object_get(given, name))
-            status = rv_fail(err, RV_E_FORMAT, "%s: a hyperparameter cannot be called '%s': that is the problem's own", source, name);
+            status = rv_fail(err, RV_E_FORMAT, "%s: a hyperparameter cannot be called '%s': that is the problem's own",
+                             source, name);
         else if (!json_object_get(used, name))
             status = rv_fail(err, RV_E_FORMAT, "%s: no expression uses the hyperparameter '%.80s', nor is it in 'ignored'",
                              source, name);

@@ -221,7 +221,8 @@ static rv_status apply_ruleset(const rv_ruleset *ruleset, rv_plan_problem *probl
     if (ruleset->workload_count == 0)
         return RV_OK;
     if (w < 0)
-        return rv_fail(err, RV_E_UNKNOWN, "suite: problem '%s' is no workload of the ruleset '%s'", problem->label, ruleset->name);
+        return rv_fail(err, RV_E_UNKNOWN, "suite: problem '%s' is no workload of the ruleset '%s'", problem->label,
+                       ruleset->name);
     const rv_ruleset_workload *stated = &ruleset->workloads[w];
     if (!isfinite(problem->target))
         problem->target = stated->target;
