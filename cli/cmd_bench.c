@@ -17,8 +17,8 @@ static void show_progress(void *context, const rv_bench_progress *p)
 {
     char eta[32], text[256];
     rv_text_duration(p->eta, eta, sizeof eta);
-    snprintf(text, sizeof text, "%d/%d trials  %s on %s  ETA %s", p->done, p->trials, p->optimizer,
-             p->problem, eta);
+    snprintf(text, sizeof text, "%d/%d trials  %s%s%s  ETA %s", p->done, p->trials, p->optimizer ? p->optimizer : "",
+             p->optimizer ? " on " : "", p->problem ? p->problem : "", eta);
     progress_show(context, p->trials > 0 ? (double)p->done / p->trials : 0, text);
 }
 
@@ -53,12 +53,12 @@ static rv_status suite_text(const char *name, char **text, rv_error *err)
 }
 
 /* What would run: one line per trial, or the list of their configurations. */
-static int print_plan(const cli_line *cli, const char *suite)
+static int print_plan(const cli_line *cli, const char *suite, const rv_bench_options *bench)
 {
     rv_plan plan;
     rv_error err;
     json_t *list = json_array(), *config;
-    if (rv_plan_make(&plan, suite, cli_value(cli, "optimizers", NULL), &err) != RV_OK) {
+    if (rv_plan_make(&plan, suite, bench, &err) != RV_OK) {
         rv_plan_release(&plan);
         json_decref(list);
         return cli_error(&err);
@@ -109,7 +109,7 @@ static int finish(const cli_line *cli, const char *dir)
 
 static int run(const cli_line *cli)
 {
-    long jobs;
+    long jobs, studies;
     char *suite = NULL;
     rv_error err;
     const char *name = cli_value(cli, "suite", "quick");
@@ -117,21 +117,23 @@ static int run(const cli_line *cli)
     const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
     snprintf(fallback, sizeof fallback, "runs/bench-%.*s", (int)strcspn(base, "."), base);
     const char *dir = cli_value(cli, "out", fallback);
-    if (!cli_int(cli, "jobs", cli_processors(), 1, 1024, &jobs))
+    if (!cli_int(cli, "jobs", cli_processors(), 1, 1024, &jobs) || !cli_int(cli, "studies", 0, 0, 10000, &studies))
         return EXIT_USAGE;
     if (suite_text(name, &suite, &err) != RV_OK)
         return cli_error(&err);
+    progress bar;
+    rv_bench_options options = {.dir = dir, .data = cli_data(cli), .jobs = (int)jobs, .studies = (int)studies,
+                                .optimizers = cli_value(cli, "optimizers", NULL),
+                                .submissions = cli_value(cli, "submissions", NULL),
+                                .ruleset = cli_value(cli, "ruleset", NULL), .stop = interrupt_flag(),
+                                .progress = show_progress, .note = show_note, .context = &bar,
+                                .argc = cli->argc, .argv = cli->argv};
     if (cli_has(cli, "dry-run")) {
-        int planned = print_plan(cli, suite);
+        int planned = print_plan(cli, suite, &options);
         free(suite);
         return planned;
     }
-    progress bar;
     progress_init(&bar, cli_has(cli, "quiet"));
-    rv_bench_options options = {.dir = dir, .data = cli_data(cli), .jobs = (int)jobs,
-                                .optimizers = cli_value(cli, "optimizers", NULL), .stop = interrupt_flag(),
-                                .progress = show_progress, .note = show_note, .context = &bar,
-                                .argc = cli->argc, .argv = cli->argv};
     rv_status status = rv_bench_run(suite, &options, &err);
     progress_end(&bar);
     free(suite);
@@ -145,6 +147,9 @@ static int run(const cli_line *cli)
 static const cli_option options[] = {
     {"suite", 0, "NAME|FILE.json", "what to run; default: quick", false},
     {"optimizers", 0, "A,B,...", "only these of the suite", false},
+    {"submissions", 0, "A,FILE.json,...", "these in place of all that the suite compares", false},
+    {"ruleset", 0, "NAME|FILE.json", "external, self, or any of 'list rulesets'; default: the suite's", false},
+    {"studies", 0, "N", "repetitions, with seeds 0 to N - 1; default: as the suite or the ruleset says", false},
     {"jobs", 'j', "N", "trials side by side; default: one per processor", false},
     {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
     {"out", 'o', "DIR", "where runs and report go; default: runs/bench-NAME", false},
@@ -158,10 +163,13 @@ const cli_command command_bench = {
     .summary = "Compare optimizers on a suite of problems and write the report",
     .description = "Every optimizer gets the same problems, budgets, seeds and search effort.  The ranking is by\n"
                    "time to target: median over seeds, misses shown as misses.  The same command again\n"
-                   "completes what is missing and repeats nothing.",
+                   "completes what is missing and repeats nothing; started several times on one folder, the\n"
+                   "processes share the trials.  Under a ruleset every submission has its trials per study, its\n"
+                   "batch sizes and the ruleset's budget, and evaluation is not counted.",
     .examples = "  ravine bench --suite quick\n"
                 "  ravine bench --suite quick --optimizers adamw,muon -j 2 -o /tmp/two\n"
                 "  ravine bench --suite my-suite.json --dry-run\n"
+                "  ravine bench --suite my-suite.json --ruleset external --submissions baseline,my-method.json\n"
                 "  ravine bench --suite my-suite.json --json\n",
     .options = options,
     .least = 0,

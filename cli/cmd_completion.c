@@ -4,34 +4,28 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "ravine/bench.h"
-#include "ravine/data.h"
-#include "ravine/optim.h"
-#include "ravine/workload.h"
+#include "cli/kinds.h"
 
 /* The words that may follow a command, one space before each. */
 static void put_words(FILE *out, const char *kind)
 {
     static const struct { const char *kind, *words; } fixed[] = {
-        {"kinds", " optimizers wrappers schedules workloads suites"},
         {"shells", " bash zsh fish"},
         {"data", " list check"},
         {"actions", " rebuild"},
     };
-    bool names = strcmp(kind, "names") == 0;
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         if (strcmp(kind, fixed[i].kind) == 0)
             fputs(fixed[i].words, out);
-    for (int i = 0; names && rv_method_at(i); i++)
-        fprintf(out, " %s", rv_method_at(i)->name);
-    for (int i = 0; names && rv_wrapper_at(i); i++)
-        fprintf(out, " %s", rv_wrapper_at(i)->name);
-    for (int i = 0; names && rv_schedule_at(i); i++)
-        fprintf(out, " %s", rv_schedule_at(i)->name);
-    for (int i = 0; (names || strcmp(kind, "workloads") == 0) && rv_workload_at(i); i++)
-        fprintf(out, " %s", rv_workload_at(i)->name);
-    for (int i = 0; names && rv_suite_at(i); i++)
-        fprintf(out, " %s", rv_suite_at(i)->name);
+    const char *name, *title;
+    for (int k = 0; k < CLI_KINDS; k++) {
+        if (strcmp(kind, "kinds") == 0)
+            fprintf(out, " %s", cli_kinds[k].name);
+        bool all = strcmp(kind, "names") == 0 || strcmp(kind, cli_kinds[k].name) == 0;
+        for (int i = 0; all && cli_kinds[k].at(i, &name, &title); i++)
+            if (name)
+                fprintf(out, " %s", name);
+    }
 }
 
 static void put_options(FILE *out, const cli_option *options)

@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/kinds.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/bench.h"
 #include "ravine/optim.h"
+#include "ravine/score.h"
 
 static void bounds(const rv_param *row, char *text, size_t size)
 {
@@ -84,7 +86,7 @@ static void add(topic *t, const char *head, const char *text)
     }
 }
 
-static bool describe(const rv_method_info *method, const char *kind, topic *t)
+static bool describe_method(const rv_method_info *method, const char *kind, topic *t)
 {
     if (!method)
         return false;
@@ -103,12 +105,12 @@ static bool describe(const rv_method_info *method, const char *kind, topic *t)
 
 static bool find_method(const char *name, topic *t)
 {
-    return describe(rv_method_find(name), "optimizer", t);
+    return describe_method(rv_method_find(name), "optimizer", t);
 }
 
 static bool find_wrapper(const char *name, topic *t)
 {
-    return describe(rv_wrapper_find(name), "wrapper", t);
+    return describe_method(rv_wrapper_find(name), "wrapper", t);
 }
 
 static bool find_schedule(const char *name, topic *t)
@@ -146,20 +148,62 @@ static bool find_suite(const char *name, topic *t)
     return true;
 }
 
+static bool find_sampler(const char *name, topic *t)
+{
+    for (int i = 0; rv_sampler_at(i); i++) {
+        const rv_sampler_info *sampler = rv_sampler_at(i);
+        if (strcmp(sampler->name, name) != 0)
+            continue;
+        *t = (topic){.kind = "sampler", .name = sampler->name, .title = sampler->title};
+        add(t, "points", sampler->description);
+        add(t, "source", sampler->reference);
+        return true;
+    }
+    return false;
+}
+
+/* A topic whose texts stand in a JSON object; they are valid until the next call. */
+static void describe(topic *t, const char *kind, const char *name, const char *json)
+{
+    static json_t *object;
+    json_decref(object);
+    object = json_loads(json, 0, NULL);
+    const char *title = json_string_value(json_object_get(object, "title"));
+    *t = (topic){.kind = kind, .name = name, .title = title ? title : ""};
+    add(t, "source", json_string_value(json_object_get(object, "source")));
+    add(t, "notes", json_string_value(json_object_get(object, "notes")));
+}
+
+static bool find_ruleset(const char *name, topic *t)
+{
+    const char *json = rv_ruleset_json(name);
+    if (!json)
+        return false;
+    describe(t, "ruleset", name, json);
+    add(t, "definition", json);
+    return true;
+}
+
+static bool find_submission(const char *name, topic *t)
+{
+    static char missing[256];
+    const rv_submission *submission = rv_submission_find(name);
+    if (!submission)
+        return false;
+    describe(t, "submission", submission->name, submission->json);
+    rv_submission_missing(submission->json, missing, sizeof missing);
+    add(t, "missing here", missing);
+    add(t, "definition", submission->json);
+    return true;
+}
+
 static const char *nearest_topic(const char *name)
 {
-    const char *names[512];
+    const char *names[1024], *title;
     int count = 0;
-    for (int i = 0; rv_method_at(i) && count < 500; i++)
-        names[count++] = rv_method_at(i)->name;
-    for (int i = 0; rv_wrapper_at(i) && count < 500; i++)
-        names[count++] = rv_wrapper_at(i)->name;
-    for (int i = 0; rv_schedule_at(i) && count < 500; i++)
-        names[count++] = rv_schedule_at(i)->name;
-    for (int i = 0; rv_workload_at(i) && count < 500; i++)
-        names[count++] = rv_workload_at(i)->name;
-    for (int i = 0; rv_suite_at(i) && count < 500; i++)
-        names[count++] = rv_suite_at(i)->name;
+    for (int k = 0; k < CLI_KINDS; k++)
+        for (int i = 0; count < 1024 && cli_kinds[k].at(i, &names[count], &title); i++)
+            count += names[count] != NULL;
     return rv_text_nearest(name, names, count);
 }
 
@@ -194,8 +238,8 @@ static json_t *topic_json(const topic *t)
 /* A name may stand for several things: one after the other, or a JSON list of them. */
 static int run(const cli_line *cli)
 {
-    static bool (*const finders[])(const char *, topic *) = {find_method, find_wrapper, find_schedule,
-                                                            find_workload, find_suite};
+    static bool (*const finders[])(const char *, topic *) = {find_method,  find_wrapper, find_schedule,   find_workload,
+                                                            find_suite,   find_ruleset, find_submission, find_sampler};
     json_t *list = json_array();
     topic t;
     for (size_t i = 0; i < sizeof finders / sizeof finders[0]; i++) {
@@ -226,7 +270,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 const cli_command command_explain = {
     .name = "explain",
     .synopsis = "NAME",
-    .summary = "Explain an optimizer, wrapper, schedule, workload or suite",
+    .summary = "Explain an optimizer, wrapper, schedule, workload, suite, ruleset, submission or sampler",
     .description = "Equations, source, state, every parameter with its default and bounds.",
     .examples = "  ravine explain muon\n  ravine explain char-lm\n  ravine explain warmup_cosine --json\n",
     .options = options,

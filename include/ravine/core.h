@@ -42,7 +42,8 @@ extern "C" {
     X(RV_E_MEMORY, "memory", "not enough memory")                             \
     X(RV_E_NUMERIC, "numeric", "a value that must be finite is not")          \
     X(RV_E_UNSUPPORTED, "unsupported", "this build or backend cannot do it")  \
-    X(RV_E_INTERRUPTED, "interrupted", "stopped on request")
+    X(RV_E_INTERRUPTED, "interrupted", "stopped on request")                  \
+    X(RV_E_BUSY, "busy", "another process works on it")
 
 typedef enum rv_status {
 #define X(code, name, meaning) code,
@@ -114,7 +115,8 @@ typedef enum rv_purpose {
     RV_RANDOM_NOISE,     /* noise of analytic objectives */
     RV_RANDOM_OPTIMIZER, /* methods that draw: stochastic rounding, sketches */
     RV_RANDOM_PROBE,     /* directions of probes */
-    RV_RANDOM_SEARCH     /* hyperparameter samplers */
+    RV_RANDOM_SEARCH,    /* hyperparameter samplers */
+    RV_RANDOM_RESAMPLE   /* bootstrap of scores */
 } rv_purpose;
 
 /* The stream that numbers are drawn from; step < 2^56. */

@@ -11,6 +11,7 @@
 #include "ravine/optim.h"
 #include "ravine/param.h"
 #include "ravine/report.h"
+#include "ravine/score.h"
 #include "ravine/tensor.h"
 #include "ravine/trial.h"
 #include "ravine/workload.h"

@@ -23,7 +23,8 @@ extern "C" {
 /* Options of the training loop: the "train" object of a configuration. */
 #define RV_TRAIN_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                              \
     INT(seed, 0, 0, 4294967295, 0, "seed of weights, order of examples, dropout and augmentation")  \
-    INT(steps, 1000, 1, 1e15, RV_PARAM_LOG, "budget in optimizer steps, and the horizon of schedules") \
+    INT(steps, 1000, 1, 1e15, RV_PARAM_LOG, "budget in optimizer steps")                                \
+    INT(horizon, 0, 0, 1e15, 0, "steps over which the schedule runs; 0: the budget in steps")       \
     INT(examples, 0, 0, 1e18, 0, "budget in training examples; 0: none")                            \
     REAL(seconds, 0, 0, 1e9, 0, "budget in seconds of training, evaluation not counted; 0: none")   \
     REAL(target, NAN, -HUGE_VAL, HUGE_VAL, 0, "value of the metric at which a run counts as solved") \
@@ -103,7 +104,7 @@ RV_API rv_status rv_trial_resolve(const char *config, const char *const *overrid
 RV_API void rv_trial_id(const char *resolved, char *id, size_t size);
 
 /* Runs, resumes or, when result.json is there, only reads a trial.  Divergence is
- * an outcome, not an error. */
+ * an outcome, not an error.  RV_E_BUSY: another process runs it. */
 RV_API rv_status rv_trial_run(const char *resolved, const rv_trial_options *options,
                               rv_trial_result *result, rv_error *err);
 

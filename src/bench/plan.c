@@ -1,155 +1,18 @@
-/* From a suite to resolved configurations: problems x optimizers x settings x seeds.
- * Nothing runs before every configuration has resolved and every run folder differs. */
+/* From a suite to resolved configurations: problems x entrants x settings x studies.
+ * Nothing runs before every configuration has resolved; one run folder is one run, whoever
+ * asked for it. */
 #include "bench/plan.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/json.h"
 #include "core/text.h"
+#include "ravine/score.h"
 
 enum { MAX_SETTINGS = 4096, MAX_TRIALS = 1000000, MAX_OVERRIDES = 34 };
 
-static rv_status need_memory(const void *pointer, rv_error *err)
-{
-    return pointer ? RV_OK : rv_fail(err, RV_E_MEMORY, "suite: no memory for the plan");
-}
-
-/* ---- reading a suite --------------------------------------------------- */
-
-static rv_status list_of(const json_t *suite, const char *key, json_t **list, rv_error *err)
-{
-    *list = json_object_get(suite, key);
-    if (!json_is_array(*list) || json_array_size(*list) == 0)
-        return rv_fail(err, RV_E_FORMAT, "suite: '%s' must be a list with at least one entry", key);
-    return RV_OK;
-}
-
-static rv_status text_of(const json_t *entry, const char *where, size_t i, const char *key, const char **text,
-                         rv_error *err)
-{
-    *text = json_string_value(json_object_get(entry, key));
-    if (!*text)
-        return rv_fail(err, RV_E_FORMAT, "suite: %s %zu has no text '%s'", where, i, key);
-    return RV_OK;
-}
-
-static rv_status check_labels(const json_t *list, const char *where, rv_error *err)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *label, *other;
-        RV_TRY(text_of(json_array_get(list, i), where, i, "label", &label, err));
-        for (size_t k = 0; k < i; k++) {
-            RV_TRY(text_of(json_array_get(list, k), where, k, "label", &other, err));
-            if (strcmp(label, other) == 0)
-                return rv_fail(err, RV_E_ARGUMENT, "suite: two %s are called '%s'", where, label);
-        }
-    }
-    return RV_OK;
-}
-
-static bool in_list(const char *names, const char *label)
-{
-    size_t n = strlen(label);
-    for (const char *p = names; p; p = strchr(p, ',')) {
-        p += *p == ',';
-        if (strncmp(p, label, n) == 0 && (p[n] == ',' || p[n] == '\0'))
-            return true;
-    }
-    return false;
-}
-
-/* Every name asked for must be a label of the suite. */
-static rv_status check_names(const json_t *list, const char *names, rv_error *err)
-{
-    const char *known[256];
-    int count = 0;
-    for (size_t i = 0; i < json_array_size(list) && count < 256; i++)
-        known[count++] = json_string_value(json_object_get(json_array_get(list, i), "label"));
-    for (const char *p = names; p;) {
-        const char *end = strchr(p, ',');
-        char name[RV_NAME_SIZE];
-        size_t n = end ? (size_t)(end - p) : strlen(p);
-        n = n < sizeof name ? n : sizeof name - 1;
-        memcpy(name, p, n);
-        name[n] = '\0';
-        bool found = false;
-        for (int i = 0; i < count; i++)
-            found |= strcmp(known[i], name) == 0;
-        if (!found) {
-            const char *near = rv_text_nearest(name, known, count);
-            return rv_fail(err, RV_E_UNKNOWN, "the suite has no optimizer '%s'%s%s%s", name,
-                           near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-        }
-        p = end ? end + 1 : NULL;
-    }
-    return RV_OK;
-}
-
-static rv_status keep_optimizers(json_t *list, const char *names, rv_error *err)
-{
-    RV_TRY(check_names(list, names, err));
-    for (size_t i = json_array_size(list); i-- > 0;)
-        if (!in_list(names, json_string_value(json_object_get(json_array_get(list, i), "label"))))
-            json_array_remove(list, i);
-    return RV_OK;
-}
-
-static rv_status read_problems(rv_plan *plan, const json_t *list, rv_error *err)
-{
-    plan->problems = (int)json_array_size(list);
-    plan->problem = calloc((size_t)plan->problems, sizeof *plan->problem);
-    RV_TRY(need_memory(plan->problem, err));
-    for (int i = 0; i < plan->problems; i++) {
-        const json_t *entry = json_array_get(list, (size_t)i);
-        rv_plan_problem *problem = &plan->problem[i];
-        RV_TRY(text_of(entry, "problems", (size_t)i, "label", &problem->label, err));
-        RV_TRY(text_of(entry, "problems", (size_t)i, "workload", &problem->workload, err));
-        const rv_workload *workload = rv_workload_find(problem->workload);
-        if (!workload)
-            return rv_fail(err, RV_E_UNKNOWN, "suite: problem '%s': no workload '%s'", problem->label,
-                           problem->workload);
-        problem->title = workload->title;
-        problem->metric = workload->metric;
-        problem->maximize = workload->maximize;
-        problem->target = rv_json_real(entry, "target", NAN);
-        if (!isfinite(problem->target))
-            return rv_fail(err, RV_E_FORMAT, "suite: problem '%s' has no finite number 'target'", problem->label);
-    }
-    return RV_OK;
-}
-
-static rv_status read_optimizers(rv_plan *plan, const json_t *list, rv_error *err)
-{
-    plan->optimizers = (int)json_array_size(list);
-    plan->optimizer = calloc((size_t)plan->optimizers, sizeof *plan->optimizer);
-    RV_TRY(need_memory(plan->optimizer, err));
-    for (int i = 0; i < plan->optimizers; i++)
-        RV_TRY(text_of(json_array_get(list, (size_t)i), "optimizers", (size_t)i, "label", &plan->optimizer[i], err));
-    return RV_OK;
-}
-
-static rv_status read_suite(rv_plan *plan, const char *text, const char *keep, rv_error *err)
-{
-    json_t *problems, *optimizers, *seeds;
-    RV_TRY(rv_json_parse(text, strlen(text), "suite", &plan->suite, err));
-    RV_TRY(list_of(plan->suite, "problems", &problems, err));
-    RV_TRY(list_of(plan->suite, "optimizers", &optimizers, err));
-    RV_TRY(list_of(plan->suite, "seeds", &seeds, err));
-    RV_TRY(check_labels(problems, "problems", err));
-    RV_TRY(check_labels(optimizers, "optimizers", err));
-    if (keep)
-        RV_TRY(keep_optimizers(optimizers, keep, err));
-    plan->seeds = (int)json_array_size(seeds);
-    for (int i = 0; i < plan->seeds; i++)
-        if (!json_is_integer(json_array_get(seeds, (size_t)i)))
-            return rv_fail(err, RV_E_FORMAT, "suite: seed %d is not an integer", i);
-    RV_TRY(read_problems(plan, problems, err));
-    return read_optimizers(plan, optimizers, err);
-}
-
-/* ---- settings: the cross product of a grid ------------------------------ */
+/* ---- settings ----------------------------------------------------------- */
 
 static json_t *setting_at(const json_t *grid, size_t number)
 {
@@ -165,7 +28,8 @@ static json_t *setting_at(const json_t *grid, size_t number)
     return setting;
 }
 
-static rv_status make_settings(const json_t *grid, const char *label, json_t **out, rv_error *err)
+/* The cross product of a grid, the same in every study. */
+static rv_status grid_points(const json_t *grid, const char *label, rv_study_points *points, rv_error *err)
 {
     size_t count = 1;
     const char *key;
@@ -178,10 +42,33 @@ static rv_status make_settings(const json_t *grid, const char *label, json_t **o
                            label, key, MAX_SETTINGS / count);
         count *= n;
     }
-    *out = json_array();
+    *points = (rv_study_points){.list = json_array(), .per_study = (int)count};
     for (size_t i = 0; i < count; i++)
-        if (json_array_append_new(*out, setting_at(grid, i)) != 0)
-            return need_memory(NULL, err);
+        if (json_array_append_new(points->list, setting_at(grid, i)) != 0)
+            return rv_plan_need(NULL, err);
+    return RV_OK;
+}
+
+/* What the studies try; overrides: the entry with what it says about this problem. */
+static rv_status make_points(const rv_plan *plan, int optimizer, const json_t *overrides, rv_study_points *points,
+                             rv_error *err)
+{
+    const rv_plan_entry *entry = &plan->entry[optimizer];
+    const char *label = plan->optimizer[optimizer];
+    int trials = plan->ruleset->trials;
+    char source[160];
+    snprintf(source, sizeof source, "suite: '%.100s'", label);
+    if (entry->has_space) {
+        const rv_space *space = entry->submission ? &entry->entrant.space : &entry->space;
+        const json_t *seed = json_object_get(plan->suite, "search_seed");
+        RV_TRY(rv_space_draw(space, entry->sampler, plan->seeds, trials, (uint64_t)json_integer_value(seed), source,
+                             points, err));
+    } else {
+        RV_TRY(grid_points(json_object_get(overrides, "grid"), label, points, err));
+    }
+    if (plan->strict && points->per_study > trials)
+        return rv_fail(err, RV_E_RANGE, "%s has %d settings; the ruleset '%s' allows %d trials a study", source,
+                       points->per_study, plan->ruleset->name, trials);
     return RV_OK;
 }
 
@@ -190,7 +77,7 @@ static rv_status make_settings(const json_t *grid, const char *label, json_t **o
 /* The optimizer's entry with what it says about this problem merged in. */
 static json_t *entry_for(const rv_plan *plan, int problem, int optimizer)
 {
-    json_t *entry = json_deep_copy(json_array_get(json_object_get(plan->suite, "optimizers"), (size_t)optimizer));
+    json_t *entry = json_deep_copy(plan->entry[optimizer].json);
     json_t *own = json_object_get(json_object_get(entry, "problems"), plan->problem[problem].label);
     json_t *copy = own ? json_deep_copy(own) : NULL;
     json_object_del(entry, "problems");
@@ -200,36 +87,53 @@ static json_t *entry_for(const rv_plan *plan, int problem, int optimizer)
     return entry;
 }
 
-/* Problem, then optimizer; what is left open comes from the workload's recipe. */
-static char *partial_config(const rv_plan *plan, int problem, const json_t *entry)
+/* Problem, then part; what is left open comes from the workload's recipe. */
+static json_t *merge_config(const rv_plan *plan, int problem, json_t *part)
 {
-    static const char *const keys[] = {"optimizer", "optimizer_params", "optimizer_rules",
-                                       "schedule", "schedule_params", "train", "wrappers", "schedules"};
     const json_t *own = json_array_get(json_object_get(plan->suite, "problems"), (size_t)problem);
     json_t *config = json_deep_copy(json_object_get(own, "config"));
     if (!config)
         config = json_object();
     json_object_set_new(config, "workload", json_string(plan->problem[problem].workload));
-    /* Parameters belong to the method they were given for. */
-    if (json_object_get(entry, "optimizer")) {
-        json_object_del(config, "optimizer_params");
-        json_object_del(config, "optimizer_rules");
-        json_object_del(config, "wrappers");
-        json_object_del(config, "schedules");
-    }
-    if (json_object_get(entry, "schedule"))
-        json_object_del(config, "schedule_params");
+    rv_config_merge(config, part);
+    return config;
+}
+
+/* What an optimizer of the suite says of a configuration. */
+static json_t *optimizer_part(const json_t *entry)
+{
+    static const char *const keys[] = {"optimizer", "optimizer_params", "optimizer_rules", "wrappers", "schedule",
+                                       "schedule_params", "schedules", "train"};
     json_t *part = json_object();
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        json_t *value = json_object_get(entry, keys[i]);
-        if (value)
-            json_object_set(part, keys[i], value);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        json_object_set(part, keys[i], json_object_get(entry, keys[i]));
+    return part;
+}
+
+/* Before its seed, target and overrides: the configuration of one trial as text. */
+static rv_status partial_config(const rv_plan *plan, const rv_plan_trial *trial, const json_t *overrides,
+                                const json_t *point, char **text, rv_error *err)
+{
+    const rv_plan_entry *entry = &plan->entry[trial->optimizer];
+    const rv_plan_problem *problem = &plan->problem[trial->problem];
+    json_t *part = NULL, *given;
+    *text = NULL;
+    if (entry->submission) {
+        given = rv_plan_given(problem, entry);
+        rv_status status = rv_entrant_config(&entry->entrant, point, given, problem->registered, &part, err);
+        json_decref(given);
+        RV_TRY(status);
+    } else {
+        part = optimizer_part(overrides);
     }
-    json_object_update_recursive(config, part);
+    json_t *config = merge_config(plan, trial->problem, part);
     json_decref(part);
-    char *text = rv_json_text(config, 0);
+    rv_status status = rv_plan_budget(plan, trial->problem, trial->optimizer, config, err);
+    if (status == RV_OK)
+        *text = rv_json_text(config, 0);
     json_decref(config);
-    return text;
+    RV_TRY(status);
+    return rv_plan_need(*text, err);
 }
 
 /* "lr=0.001" for each key of a setting; returns their number, -1 without memory. */
@@ -254,24 +158,29 @@ static int setting_overrides(const json_t *setting, char **overrides, int capaci
     return count;
 }
 
-static rv_status resolve(rv_plan *plan, const char *config, rv_plan_trial *trial, rv_error *err)
+static rv_status resolve(const rv_plan *plan, const json_t *overrides_of_entry, const json_t *point, rv_plan_trial *trial,
+                         rv_error *err)
 {
-    const json_t *list = plan->settings[trial->problem * plan->optimizers + trial->optimizer];
-    char *overrides[MAX_OVERRIDES], seed[64], target[64], number[40];
-    int count = setting_overrides(json_array_get(list, (size_t)trial->point), overrides, MAX_OVERRIDES - 2);
-    if (count < 0)
-        return need_memory(NULL, err);
+    char *overrides[MAX_OVERRIDES] = {NULL}, seed[64], target[64], number[40], *config = NULL;
+    /* A submission's expressions have the point already. */
+    int count = plan->entry[trial->optimizer].submission ? 0 : setting_overrides(point, overrides, MAX_OVERRIDES - 2);
+    rv_status status = count < 0 ? rv_plan_need(NULL, err)
+                                 : partial_config(plan, trial, overrides_of_entry, point, &config, err);
+    count = count < 0 ? 0 : count;
     rv_json_number(plan->problem[trial->problem].target, number, sizeof number);
     snprintf(target, sizeof target, "train.target=%s", number);
     snprintf(seed, sizeof seed, "train.seed=%lld", (long long)trial->seed);
     overrides[count] = target;
     overrides[count + 1] = seed;
-    rv_status status = rv_trial_resolve(config, (const char *const *)overrides, count + 2, &trial->config, err);
+    if (status == RV_OK)
+        status = rv_trial_resolve(config, (const char *const *)overrides, count + 2, &trial->config, err);
     for (int i = 0; i < count; i++)
         free(overrides[i]);
+    free(config);
     if (status != RV_OK)
-        return rv_fail_prefix(err, status, "suite: problem '%s', optimizer '%s'",
-                              plan->problem[trial->problem].label, plan->optimizer[trial->optimizer]);
+        return rv_fail_prefix(err, status, "suite: problem '%s', %s '%s'", plan->problem[trial->problem].label,
+                              plan->entry[trial->optimizer].submission ? "submission" : "optimizer",
+                              plan->optimizer[trial->optimizer]);
     rv_trial_id(trial->config, trial->id, sizeof trial->id);
     return RV_OK;
 }
@@ -279,8 +188,8 @@ static rv_status resolve(rv_plan *plan, const char *config, rv_plan_trial *trial
 /* ---- the plan ----------------------------------------------------------- */
 
 typedef struct cell {
-    char *config; /* partial */
-    size_t points;
+    json_t *entry; /* of an optimizer, for this problem */
+    rv_study_points points;
 } cell;
 
 static rv_status plan_cells(rv_plan *plan, cell *cells, size_t *total, rv_error *err)
@@ -289,14 +198,11 @@ static rv_status plan_cells(rv_plan *plan, cell *cells, size_t *total, rv_error 
     for (int p = 0; p < plan->problems; p++)
         for (int o = 0; o < plan->optimizers; o++) {
             int at = p * plan->optimizers + o;
-            json_t *entry = entry_for(plan, p, o);
-            rv_status status = make_settings(json_object_get(entry, "grid"), plan->optimizer[o], &plan->settings[at], err);
-            cells[at].config = status == RV_OK ? partial_config(plan, p, entry) : NULL;
-            json_decref(entry);
+            cells[at].entry = entry_for(plan, p, o);
+            rv_status status = make_points(plan, o, cells[at].entry, &cells[at].points, err);
+            plan->settings[at] = cells[at].points.list;
             RV_TRY(status);
-            RV_TRY(need_memory(cells[at].config, err));
-            cells[at].points = json_array_size(plan->settings[at]);
-            *total += cells[at].points * (size_t)plan->seeds;
+            *total += (size_t)cells[at].points.per_study * (size_t)plan->seeds;
         }
     if (*total > MAX_TRIALS)
         return rv_fail(err, RV_E_RANGE, "suite: %zu trials; at most %d are planned at once", *total, MAX_TRIALS);
@@ -307,59 +213,76 @@ static rv_status plan_trials(rv_plan *plan, const cell *cells, size_t total, rv_
 {
     const json_t *seeds = json_object_get(plan->suite, "seeds");
     plan->trials = calloc(total, sizeof *plan->trials);
-    RV_TRY(need_memory(plan->trials, err));
+    RV_TRY(rv_plan_need(plan->trials, err));
     for (int s = 0; s < plan->seeds; s++)
         for (int at = 0; at < plan->problems * plan->optimizers; at++)
-            for (size_t point = 0; point < cells[at].points; point++) {
+            for (int i = 0; i < cells[at].points.per_study; i++) {
                 rv_plan_trial *trial = &plan->trials[plan->count++];
                 trial->problem = at / plan->optimizers;
                 trial->optimizer = at % plan->optimizers;
-                trial->point = (int)point;
+                trial->point = s * cells[at].points.stride + i;
+                trial->study = s;
+                trial->same_as = -1;
                 trial->seed = json_integer_value(json_array_get(seeds, (size_t)s));
-                RV_TRY(resolve(plan, cells[at].config, trial, err));
+                const json_t *point = json_array_get(plan->settings[at], (size_t)trial->point);
+                RV_TRY(resolve(plan, cells[at].entry, point, trial, err));
             }
     return RV_OK;
 }
 
+/* By folder, and within one in order of the plan. */
 static int compare_ids(const void *a, const void *b)
 {
-    return strcmp((*(const rv_plan_trial *const *)a)->id, (*(const rv_plan_trial *const *)b)->id);
+    const rv_plan_trial *x = *(const rv_plan_trial *const *)a, *y = *(const rv_plan_trial *const *)b;
+    int order = strcmp(x->id, y->id);
+    return order ? order : (x > y) - (x < y);
 }
 
-/* Two trials in one folder would write over each other. */
-static rv_status check_distinct(const rv_plan *plan, rv_error *err)
+/* Two entrants, two drawn points, or two points of a submission that differ in what the workload has
+ * not, may come to the same run: it is made once.  Twice the same setting in a grid is a mistake. */
+static rv_status share_runs(rv_plan *plan, const cell *cells, rv_error *err)
 {
-    const rv_plan_trial **sorted = malloc((size_t)plan->count * sizeof *sorted);
-    RV_TRY(need_memory(sorted, err));
+    rv_plan_trial **sorted = malloc((size_t)plan->count * sizeof *sorted);
+    RV_TRY(rv_plan_need(sorted, err));
     for (int i = 0; i < plan->count; i++)
         sorted[i] = &plan->trials[i];
     qsort(sorted, (size_t)plan->count, sizeof *sorted, compare_ids);
     rv_status status = RV_OK;
-    for (int i = 1; i < plan->count && status == RV_OK; i++)
-        if (strcmp(sorted[i - 1]->id, sorted[i]->id) == 0)
-            status = rv_fail(err, RV_E_ARGUMENT, "suite: '%s' and '%s' on '%s' are the same trial (%s)",
-                             plan->optimizer[sorted[i - 1]->optimizer], plan->optimizer[sorted[i]->optimizer],
-                             plan->problem[sorted[i]->problem].label, sorted[i]->id);
+    for (int i = 1, first = 0; i < plan->count && status == RV_OK; i++) {
+        const rv_plan_trial *earlier = sorted[i - 1];
+        rv_plan_trial *t = sorted[i];
+        if (strcmp(earlier->id, t->id) != 0) {
+            first = i;
+            continue;
+        }
+        t->same_as = (int)(sorted[first] - plan->trials);
+        bool fixed = cells[t->problem * plan->optimizers + t->optimizer].points.stride == 0;
+        if (fixed && !plan->entry[t->optimizer].submission && earlier->problem == t->problem && earlier->optimizer == t->optimizer)
+            status = rv_fail(err, RV_E_ARGUMENT, "suite: two settings of '%s' on '%s' are the same trial (%s)",
+                             plan->optimizer[t->optimizer], plan->problem[t->problem].label, t->id);
+    }
     free(sorted);
     return status;
 }
 
-rv_status rv_plan_make(rv_plan *plan, const char *suite_json, const char *optimizers, rv_error *err)
+rv_status rv_plan_make(rv_plan *plan, const char *suite_json, const rv_bench_options *options, rv_error *err)
 {
     *plan = (rv_plan){0};
-    RV_TRY(read_suite(plan, suite_json, optimizers, err));
-    size_t cells_count = (size_t)plan->problems * (size_t)plan->optimizers, total = 0;
-    plan->settings = calloc(cells_count, sizeof *plan->settings);
-    cell *cells = calloc(cells_count, sizeof *cells);
-    rv_status status = need_memory(plan->settings && cells ? cells : NULL, err);
+    RV_TRY(rv_suite_read(plan, suite_json, options, err));
+    size_t count = (size_t)plan->problems * (size_t)plan->optimizers, total = 0;
+    plan->settings = calloc(count, sizeof *plan->settings);
+    cell *cells = calloc(count, sizeof *cells);
+    rv_status status = rv_plan_need(plan->settings && cells ? cells : NULL, err);
     if (status == RV_OK)
         status = plan_cells(plan, cells, &total, err);
     if (status == RV_OK)
         status = plan_trials(plan, cells, total, err);
-    for (size_t i = 0; cells && i < cells_count; i++)
-        free(cells[i].config);
+    if (status == RV_OK)
+        status = share_runs(plan, cells, err);
+    for (size_t i = 0; cells && i < count; i++)
+        json_decref(cells[i].entry);
     free(cells);
-    return status == RV_OK ? check_distinct(plan, err) : status;
+    return status;
 }
 
 void rv_plan_release(rv_plan *plan)
@@ -368,10 +291,16 @@ void rv_plan_release(rv_plan *plan)
         free(plan->trials[i].config);
     for (int i = 0; plan->settings && i < plan->problems * plan->optimizers; i++)
         json_decref(plan->settings[i]);
+    for (int o = 0; plan->entry && o < plan->optimizers; o++) {
+        rv_entrant_release(&plan->entry[o].entrant);
+        rv_space_release(&plan->entry[o].space);
+    }
     free(plan->trials);
     free(plan->settings);
+    free(plan->entry);
     free(plan->problem);
     free(plan->optimizer);
+    rv_ruleset_free(plan->ruleset);
     json_decref(plan->suite);
     *plan = (rv_plan){0};
 }

@@ -20,4 +20,8 @@ typedef struct rv_record_trial {
 json_t *rv_record_make(const rv_plan *plan, const rv_record_trial *trials, const rv_bench_options *options,
                        json_t *notes);
 
+/* Its "scores" by a ruleset on all clocks: {"ruleset", "problems", "optimizers", "cells"}; NULL without
+ * memory. */
+json_t *rv_record_scores(const rv_plan *plan, const rv_record_trial *trials, const char *ruleset);
+
 #endif

@@ -1,9 +1,11 @@
-/* Runs a plan: trials side by side, one worker each.  A trial that has its result is
- * read, not run; one that fails is recorded and the others go on. */
+/* Runs a plan: trials side by side, one worker each, in this process and in any other that works
+ * on the same folder.  A trial that has its result is read, not run; one that another process
+ * holds is left to it, and taken up if it dies; one that fails is recorded and the others go on. */
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bench/plan.h"
 #include "bench/record.h"
@@ -17,6 +19,7 @@ typedef struct bench {
     rv_record_trial *trials; /* [plan->count] */
     double *seconds;         /* [plan->count] of wall clock: spent when done, start time while running */
     bool *running;           /* [plan->count] */
+    int busy;                /* trials of this pass that other processes hold */
     json_t *notes;
     pthread_mutex_t lock;
 } bench;
@@ -54,7 +57,7 @@ static double remaining_seconds(const bench *b)
 {
     double work = 0, now = rv_clock();
     for (int i = 0; i < b->plan->count; i++) {
-        if (b->trials[i].state != RV_TRIAL_PENDING)
+        if (b->trials[i].state != RV_TRIAL_PENDING || b->plan->trials[i].same_as >= 0)
             continue;
         double expected = expected_seconds(b, &b->plan->trials[i]);
         if (b->running[i])
@@ -126,14 +129,24 @@ static bool stopped(const bench *b)
     return b->options->stop && __atomic_load_n(b->options->stop, __ATOMIC_RELAXED);
 }
 
+/* Trials that are this very run have its result too. */
+static void share(bench *b, int trial)
+{
+    for (int i = trial + 1; i < b->plan->count; i++)
+        if (b->plan->trials[i].same_as == trial)
+            b->trials[i] = b->trials[trial];
+}
+
 static void finish(bench *b, int trial, rv_status status, const rv_trial_result *result, const rv_error *err)
 {
     rv_record_trial *record = &b->trials[trial];
     pthread_mutex_lock(&b->lock);
     b->running[trial] = false;
     b->seconds[trial] = rv_clock() - b->seconds[trial];
-    if (status == RV_E_INTERRUPTED || (status == RV_OK && result->outcome == RV_OUTCOME_INTERRUPTED)) {
-        b->seconds[trial] = NAN; /* stays pending: the next run resumes it */
+    b->busy += status == RV_E_BUSY;
+    if (status == RV_E_INTERRUPTED || status == RV_E_BUSY ||
+        (status == RV_OK && result->outcome == RV_OUTCOME_INTERRUPTED)) {
+        b->seconds[trial] = NAN; /* stays pending: the next run, or the next pass, takes it up */
     } else if (status == RV_OK) {
         record->state = RV_TRIAL_DONE;
         record->result = *result;
@@ -142,6 +155,7 @@ static void finish(bench *b, int trial, rv_status status, const rv_trial_result 
         record->status = status;
         snprintf(record->error, sizeof record->error, "%.*s", (int)sizeof record->error - 1, err->message);
     }
+    share(b, trial);
     if (record->state != RV_TRIAL_PENDING)
         report_progress(b, trial);
     pthread_mutex_unlock(&b->lock);
@@ -151,7 +165,7 @@ static void run_one(void *context, int trial, int worker)
 {
     bench *b = context;
     (void)worker;
-    if (b->trials[trial].state != RV_TRIAL_PENDING || stopped(b))
+    if (b->plan->trials[trial].same_as >= 0 || b->trials[trial].state != RV_TRIAL_PENDING || stopped(b))
         return;
     pthread_mutex_lock(&b->lock);
     b->running[trial] = true;
@@ -230,6 +244,31 @@ static rv_status verdict(const bench *b, rv_error *err)
     return RV_OK;
 }
 
+/* Waits a little for other processes; false when there is nothing to wait for any more. */
+static bool wait_for_others(const bench *b)
+{
+    enum { TENTHS = 10 };
+    for (int i = 0; i < TENTHS && b->busy > 0 && !stopped(b); i++)
+        nanosleep(&(struct timespec){0, 100000000}, NULL);
+    return b->busy > 0 && !stopped(b);
+}
+
+/* Passes over the plan until every trial has its result here or elsewhere. */
+static void run_passes(bench *b, rv_pool *pool)
+{
+    bool told = false;
+    do {
+        b->busy = 0;
+        rv_pool_run(pool, b->plan->count, run_one, b);
+        if (b->busy > 0 && !told && b->options->note) {
+            char line[96];
+            snprintf(line, sizeof line, "waiting for other processes, which run %d of the trials", b->busy);
+            b->options->note(b->options->context, line);
+            told = true;
+        }
+    } while (wait_for_others(b));
+}
+
 static rv_status run_plan(bench *b, rv_error *err)
 {
     char path[1024];
@@ -242,7 +281,7 @@ static rv_status run_plan(bench *b, rv_error *err)
     read_finished(b);
     RV_TRY(rv_pool_new(&pool, b->options->jobs, err));
     report_progress(b, -1);
-    rv_pool_run(pool, b->plan->count, run_one, b);
+    run_passes(b, pool);
     rv_pool_free(pool);
     RV_TRY(write_record(b, path, err));
     return verdict(b, err);
@@ -253,7 +292,7 @@ rv_status rv_bench_run(const char *suite_json, const rv_bench_options *options, 
     if (options->jobs < 1)
         return rv_fail(err, RV_E_RANGE, "jobs: %d is not at least 1", options->jobs);
     rv_plan plan;
-    rv_status status = rv_plan_make(&plan, suite_json, options->optimizers, err);
+    rv_status status = rv_plan_make(&plan, suite_json, options, err);
     if (status == RV_OK) {
         size_t n = (size_t)plan.count;
         bench b = {.options = options, .plan = &plan, .lock = PTHREAD_MUTEX_INITIALIZER};

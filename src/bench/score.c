@@ -1,105 +1,159 @@
-/* Medians, best settings and profile scores.  A faster time never lowers a score. */
+/* A score: medians through the rules, and what can be asked of it afterwards. */
 #include "bench/score.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static const double tau_max = 4;
-
-const char *rv_time_unit_name(int unit)
+const char *rv_cause_name(rv_cause cause)
 {
-    static const char *const names[RV_TIME_UNITS] = {"examples", "seconds", "steps"};
-    return names[unit];
+    static const char *const names[] = {
+#define X(code, name) [code] = name,
+        RV_CAUSE_MAP(X)
+#undef X
+    };
+    return names[cause];
 }
 
-static int compare_doubles(const void *a, const void *b)
+static rv_status no_memory(rv_error *err)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return rv_fail(err, RV_E_MEMORY, "score: no memory");
 }
 
-double rv_score_median(double *values, int n)
+/* ---- rules ------------------------------------------------------------------- */
+
+rv_board rv_score_board(const rv_score *score, const rv_ruleset *ruleset, int *guards)
 {
-    int kept = 0;
-    for (int i = 0; i < n; i++)
-        if (!isnan(values[i]))
-            values[kept++] = values[i];
-    if (kept == 0)
-        return NAN;
-    qsort(values, (size_t)kept, sizeof *values, compare_doubles);
-    double upper = values[kept / 2];
-    if (kept % 2 == 1)
-        return upper;
-    double lower = values[kept / 2 - 1];
-    return lower == upper ? lower : lower + (upper - lower) / 2; /* inf - inf is not reached */
+    for (int w = 0; w < score->workloads; w++)
+        guards[w] = w < score->base ? -1 : rv_ruleset_find(ruleset, ruleset->workloads[w].guards);
+    return (rv_board){.ruleset = ruleset,
+                      .submissions = score->submissions,
+                      .workloads = score->workloads,
+                      .base = score->base,
+                      .guards = guards,
+                      .tau_max = ruleset->tau_max,
+                      .cut = ruleset->cut,
+                      .without_submission = -1,
+                      .without_workload = -1};
 }
 
-rv_score_point rv_score_summary(const rv_score_run *runs, int n, double *scratch)
+/* scratch [submissions] */
+static void fill_cells(rv_score *s, const rv_board *b, const rv_verdict *v, double *scratch)
 {
-    rv_score_point point = {.metric = NAN};
-    for (int i = 0; i < n; i++) {
-        point.n += !isnan(runs[i].time[RV_TIME_EXAMPLES]);
-        point.reached += isfinite(runs[i].time[RV_TIME_EXAMPLES]) != 0;
-    }
-    for (int unit = 0; unit < RV_TIME_UNITS; unit++) {
-        for (int i = 0; i < n; i++)
-            scratch[i] = runs[i].time[unit];
-        point.time[unit] = rv_score_median(scratch, n);
-    }
-    for (int i = 0; i < n; i++)
-        scratch[i] = runs[i].metric;
-    point.metric = rv_score_median(scratch, n);
-    return point;
-}
-
-static bool metric_better(double a, double b, bool maximize)
-{
-    if (isnan(a) || isnan(b))
-        return !isnan(a) && isnan(b);
-    return maximize ? a > b : a < b;
-}
-
-int rv_score_best(const rv_score_point *points, int n, bool maximize)
-{
-    int best = -1;
-    for (int i = 0; i < n; i++) {
-        double time = points[i].time[RV_TIME_EXAMPLES];
-        if (points[i].n == 0 || isnan(time))
-            continue;
-        double best_time = best < 0 ? INFINITY : points[best].time[RV_TIME_EXAMPLES];
-        if (best < 0 || time < best_time ||
-            (time == best_time && metric_better(points[i].metric, points[best].metric, maximize)))
-            best = i;
-    }
-    return best;
-}
-
-void rv_score_profile(const double *times, int problems, int optimizers, double *score)
-{
-    for (int o = 0; o < optimizers; o++)
-        score[o] = 0;
-    for (int p = 0; p < problems; p++) {
-        const double *row = times + (size_t)p * (size_t)optimizers;
-        double best = INFINITY;
-        for (int o = 0; o < optimizers; o++)
-            if (row[o] < best)
-                best = row[o];
-        for (int o = 0; o < optimizers; o++) {
-            if (!isfinite(row[o]))
-                continue;
-            /* A time of zero is the best there is; 0/0 counts as a ratio of one. */
-            double ratio = row[o] == best ? 1 : row[o] / best;
-            if (ratio < tau_max)
-                score[o] += (tau_max - ratio) / (tau_max - 1) / problems;
+    for (int i = 0; i < s->submissions; i++)
+        for (int w = 0; w < s->workloads; w++) {
+            int at = i * s->workloads + w;
+            rv_score_cell *cell = &s->cells[at];
+            bool kept = isfinite(v->kept[at]);
+            cell->ratio = !kept ? INFINITY : v->kept[at] == v->best[w] ? 1 : v->kept[at] / v->best[w];
+            cell->credit = kept ? rv_score_credit(cell->ratio, b->tau_max) : 0;
+            cell->area = kept ? rv_score_area(cell->ratio, b->tau_max, b->ruleset->points) : 0;
+            cell->cause = v->cause[at];
+            cell->beyond = v->beyond[at];
         }
-    }
+    rv_score_rank(s->score, s->submissions, s->rank, scratch);
 }
 
-void rv_score_rank(const double *score, int n, int *rank)
+static rv_status judge(rv_score *s, const rv_ruleset *ruleset, rv_error *err)
 {
-    for (int i = 0; i < n; i++) {
-        rank[i] = 1;
-        for (int k = 0; k < n; k++)
-            rank[i] += score[k] > score[i];
+    size_t cells = (size_t)s->submissions * (size_t)s->workloads, n = (size_t)s->submissions;
+    double *real = malloc((3 * cells + (size_t)s->workloads + n + 1) * sizeof *real);
+    int *guards = malloc(((size_t)s->workloads + 1) * sizeof *guards);
+    rv_cause *cause = malloc((cells + 1) * sizeof *cause);
+    s->score = calloc(n + 1, sizeof *s->score);
+    s->exact = calloc(n + 1, sizeof *s->exact);
+    s->rank = calloc(n + 1, sizeof *s->rank);
+    bool ready = real && guards && cause && s->score && s->exact && s->rank;
+    if (ready) {
+        rv_board board = rv_score_board(s, ruleset, guards);
+        rv_verdict verdict = {.kept = real + cells,
+                              .beyond = real + 2 * cells,
+                              .best = real + 3 * cells,
+                              .score = s->score,
+                              .exact = s->exact,
+                              .cause = cause};
+        for (size_t c = 0; c < cells; c++)
+            real[c] = s->cells[c].time;
+        rv_board_apply(&board, real, &verdict);
+        fill_cells(s, &board, &verdict, real);
     }
+    free(real);
+    free(guards);
+    free(cause);
+    return ready ? RV_OK : no_memory(err);
+}
+
+/* ---- the whole --------------------------------------------------------------- */
+
+rv_status rv_score_make_at(rv_score **out, const rv_trials *trials, const rv_ruleset *ruleset, double slack,
+                           rv_error *err)
+{
+    rv_score *score = calloc(1, sizeof *score);
+    rv_status status = score ? rv_score_medians(score, trials, ruleset, slack, err) : no_memory(err);
+    if (status == RV_OK)
+        status = judge(score, ruleset, err);
+    if (status != RV_OK)
+        rv_score_free(score);
+    *out = status == RV_OK ? score : NULL;
+    return status;
+}
+
+rv_status rv_score_make(rv_score **out, const rv_trials *trials, const rv_ruleset *ruleset, rv_error *err)
+{
+    return rv_score_make_at(out, trials, ruleset, 0, err);
+}
+
+void rv_score_free(rv_score *score)
+{
+    if (!score)
+        return;
+    free(score->submission);
+    free(score->workload);
+    free(score->cells);
+    free(score->budget);
+    free(score->score);
+    free(score->exact);
+    free(score->rank);
+    free(score->study_times);
+    free(score->study);
+    free(score->studies_at);
+    free(score);
+}
+
+static int find_name(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+int rv_score_find(const rv_score *score, const char *submission)
+{
+    return find_name(score->submission, score->submissions, submission);
+}
+
+int rv_score_find_workload(const rv_score *score, const char *workload)
+{
+    return find_name(score->workload, score->workloads, workload);
+}
+
+double rv_score_profile(const rv_score *score, int submission, double tau)
+{
+    int within = 0;
+    for (int w = 0; w < score->base; w++)
+        within += score->cells[submission * score->workloads + w].ratio <= tau;
+    return (double)within / score->base;
+}
+
+double rv_score_speed(const rv_score *score, int submission, int reference)
+{
+    double sum = 0;
+    for (int w = 0; w < score->base; w++) {
+        double own = score->cells[submission * score->workloads + w].time;
+        double other = score->cells[reference * score->workloads + w].time;
+        sum += log((isfinite(own) ? own : score->budget[w]) / (isfinite(other) ? other : score->budget[w]));
+    }
+    return exp(sum / score->base);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/blocks.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/bench.h"
@@ -48,8 +49,8 @@ static void sort_order(ranking *r)
     }
 }
 
-/* "12.3 k 4.1 s @0.003": median examples and seconds to the target at the best
- * setting; a miss shows the setting that came nearest. */
+/* "12.3 k 4.1 s @0.003": median examples and seconds to the target, at the best setting where one
+ * counts for all studies; a miss shows the setting that came nearest. */
 static void cell_text(const ranking *r, int problem, int optimizer, char *text, size_t size)
 {
     const json_t *cell = json_array_get(r->cells, (size_t)(problem * r->optimizer_count + optimizer));
@@ -61,14 +62,14 @@ static void cell_text(const ranking *r, int problem, int optimizer, char *text, 
         return;
     }
     const json_t *settings = json_object_get(point, "settings");
-    if (json_is_number(json_object_get(settings, "lr"))) {
-        memcpy(lr, " @", 2);
-        rv_json_number(rv_json_real(settings, "lr", NAN), lr + 2, sizeof lr - 2);
-    }
-    double time = rv_json_real(point, "examples", NAN);
+    if (json_is_number(json_object_get(settings, "lr")))
+        snprintf(lr, sizeof lr, " @%.3g", rv_json_real(settings, "lr", NAN));
+    const json_t *times = json_object_get(cell, "time");
+    times = times ? times : point; /* records of old have one setting for all studies, and its times alone */
+    double time = rv_json_real(times, "examples", NAN);
     if (isfinite(time))
         snprintf(text, size, "%s %s%s", rv_text_count(time, examples, sizeof examples),
-                 rv_text_duration(rv_json_real(point, "seconds", NAN), seconds, sizeof seconds), lr);
+                 rv_text_duration(rv_json_real(times, "seconds", NAN), seconds, sizeof seconds), lr);
     else
         snprintf(text, size, "miss%s", lr);
 }
@@ -96,8 +97,9 @@ static void add_row(const ranking *r, rv_table *table, int optimizer, int first,
 }
 
 /* Problems first..first+count-1 beside the scores. */
-static void print_block(const ranking *r, int first, int count, bool colour, rv_text *out)
+static void print_block(const void *context, int first, int count, bool colour, rv_text *out)
 {
+    const ranking *r = context;
     const char *heads[MAX_COLUMNS] = {"#", "optimizer", "score", "time"};
     bool right[MAX_COLUMNS] = {true, false, true, true};
     for (int p = 0; p < count; p++) {
@@ -113,7 +115,7 @@ static void print_block(const ranking *r, int first, int count, bool colour, rv_
 
 static void print_targets(const ranking *r, rv_text *out)
 {
-    rv_text_format(out, "\nTime to target: median over seeds of examples and training seconds, @ the best lr.\nTargets:");
+    rv_text_format(out, "\nTime to target: median over studies of examples and training seconds, @ the best lr.\nTargets:");
     for (int p = 0; p < r->problem_count; p++) {
         const json_t *problem = json_array_get(r->problems, (size_t)p);
         const char *label = json_string_value(json_object_get(problem, "label"));
@@ -125,45 +127,9 @@ static void print_targets(const ranking *r, rv_text *out)
     rv_text_format(out, ".\nScore: performance profile over ratios 1 to 4 to the fastest (1 is best), in examples and in time.\n");
 }
 
-static int widest_line(const rv_text *text)
-{
-    int widest = 0, width = 0;
-    for (size_t i = 0; i < text->size; i++) {
-        bool leading = ((unsigned char)text->data[i] & 0xC0) != 0x80; /* of a UTF-8 letter */
-        width = text->data[i] == '\n' ? 0 : width + leading;
-        widest = width > widest ? width : widest;
-    }
-    return widest;
-}
-
-/* As many problems beside each other as fit. */
-static int problems_at_once(const ranking *r, int width)
-{
-    int most = r->problem_count < MAX_COLUMNS - FIXED_COLUMNS ? r->problem_count : MAX_COLUMNS - FIXED_COLUMNS;
-    for (; most > 1; most--) {
-        int widest = 0;
-        for (int first = 0; first < r->problem_count; first += most) {
-            rv_text trial = {0};
-            int left = r->problem_count - first;
-            print_block(r, first, left < most ? left : most, false, &trial);
-            widest = widest_line(&trial) > widest ? widest_line(&trial) : widest;
-            rv_text_release(&trial);
-        }
-        if (widest <= width)
-            break;
-    }
-    return most;
-}
-
 static void print_ranking(const ranking *r, int width, bool colour, bool complete, rv_text *out)
 {
-    int at_once = problems_at_once(r, width);
-    for (int first = 0; first < r->problem_count; first += at_once) {
-        int left = r->problem_count - first;
-        if (first > 0)
-            rv_text_format(out, "\n");
-        print_block(r, first, left < at_once ? left : at_once, colour, out);
-    }
+    rv_blocks_print(r, r->problem_count, MAX_COLUMNS - FIXED_COLUMNS, width, colour, print_block, out);
     print_targets(r, out);
     if (!complete)
         rv_text_format(out, "Not complete: some trials have not run; the same command goes on.\n");

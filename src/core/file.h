@@ -51,6 +51,10 @@ rv_status rv_log_close(rv_log *log, rv_error *err);                   /* NULL is
 
 rv_status rv_folder_make(const char *path, rv_error *err); /* with its parents */
 bool rv_file_exists(const char *path);
+/* Names of the entries of a folder, sorted, without those that start with a dot.  The caller frees
+ * with rv_folder_names_free, also after a failure. */
+rv_status rv_folder_names(const char *path, char ***names, int *count, rv_error *err);
+void rv_folder_names_free(char **names, int count);
 rv_status rv_folder_sync(const char *path, rv_error *err);
 
 #endif

@@ -6,14 +6,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "core/embed.h"
 #include "embedded_parts.h"
-
-#define RV_INCBIN(symbol, path)                                         \
-    __asm__(".section .rodata\n"                                        \
-            ".balign 16\n" #symbol ":\n.incbin \"" path "\"\n"          \
-            #symbol "_end:\n.byte 0\n.previous\n");                     \
-    extern const unsigned char symbol[] __attribute__((visibility("hidden"))); \
-    extern const unsigned char symbol##_end[] __attribute__((visibility("hidden")))
 
 RV_INCBIN(rv_embedded_html_gz, EMBEDDED_PAGE_HTML);
 RV_INCBIN(rv_embedded_css_gz, EMBEDDED_PAGE_CSS);

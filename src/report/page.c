@@ -83,3 +83,12 @@ rv_status rv_report_write(const char *dir, const char *path, rv_error *err)
     free(data);
     return status;
 }
+
+rv_status rv_report_write_score(const char *score_json, const char *path, rv_error *err)
+{
+    char *data = NULL;
+    RV_TRY(rv_page_score(score_json, &data, err));
+    rv_status status = write_page(path, data, err);
+    free(data);
+    return status;
+}

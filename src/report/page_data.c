@@ -12,7 +12,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/workload.h"
-#include "report/runs.h"
+#include "trial/runs.h"
 
 enum { LINE_POINTS = 1000, FEWEST_POINTS = 50, PAGE_POINTS = 1000000 };
 
@@ -265,20 +265,54 @@ static json_t *workloads_of(const json_t *runs)
     return known;
 }
 
+/* Takes the reference to data. */
+static rv_status finish(json_t *data, const char *dir, char **text, rv_error *err)
+{
+    char *json = rv_json_text(data, 0);
+    *text = json ? escaped(json) : NULL;
+    free(json);
+    json_decref(data);
+    return *text ? RV_OK : rv_fail(err, RV_E_MEMORY, "%s: no memory for the data of the report", dir);
+}
+
+/* What `ravine score -o DIR/score.json` left beside the runs. */
+static rv_status add_score(json_t *data, const char *dir, rv_error *err)
+{
+    char path[2048];
+    json_t *score = NULL;
+    if (snprintf(path, sizeof path, "%s/score.json", dir) >= (int)sizeof path || !rv_file_exists(path))
+        return RV_OK;
+    RV_TRY(rv_json_read(path, &score, err));
+    json_object_set_new(data, "score", score);
+    return RV_OK;
+}
+
 rv_status rv_page_data(const char *dir, char **text, rv_error *err)
 {
     json_t *data = json_object(), *runs = json_array();
     put_head(data, dir);
     rv_status status = add_bench(data, runs, dir, err);
+    if (status == RV_OK)
+        status = add_score(data, dir, err);
     json_object_set_new(data, "workloads", workloads_of(runs));
     json_object_set_new(data, "runs", runs);
-    if (status == RV_OK) {
-        char *json = rv_json_text(data, 0);
-        *text = json ? escaped(json) : NULL;
-        free(json);
-        if (!*text)
-            status = rv_fail(err, RV_E_MEMORY, "%s: no memory for the data of the report", dir);
-    }
+    if (status == RV_OK)
+        return finish(data, dir, text, err);
     json_decref(data);
     return status;
+}
+
+rv_status rv_page_score(const char *score_json, char **text, rv_error *err)
+{
+    json_t *score = NULL, *data = json_object();
+    rv_status status = rv_json_parse(score_json, strlen(score_json), "score", &score, err);
+    if (status != RV_OK) {
+        json_decref(data);
+        return status;
+    }
+    put_head(data, "score");
+    json_object_set_new(data, "score", score);
+    json_object_set_new(data, "workloads", json_object());
+    json_object_set_new(data, "runs", json_array());
+    return finish(data, "score", text, err);
 }

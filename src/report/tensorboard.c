@@ -13,7 +13,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/report.h"
-#include "report/runs.h"
+#include "trial/runs.h"
 
 /* ---- records ---------------------------------------------------------------- */
 

@@ -47,7 +47,7 @@ static rv_status take_lock(rv_folder *folder, rv_error *err)
         close(fd);
         if (code != EWOULDBLOCK)
             return rv_fail(err, RV_E_IO, "%s: %s", path, strerror(code));
-        return rv_fail(err, RV_E_IO, "%s: in use by process %s", folder->path, owner);
+        return rv_fail(err, RV_E_BUSY, "%s: in use by process %s", folder->path, owner);
     }
     int n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
     /* Who holds it is told for people only: the lock itself is what counts. */

@@ -14,7 +14,7 @@ typedef struct rv_folder {
 
 /* Names only; nothing is made. */
 rv_status rv_folder_name(rv_folder *folder, const char *dir, const rv_config *config, rv_error *err);
-/* Makes the folder, takes its lock (RV_E_IO when a live process holds it), removes what a
+/* Makes the folder, takes its lock (RV_E_BUSY when a live process holds it), removes what a
  * killed writer left, and writes config.json or checks that it is this configuration. */
 rv_status rv_folder_open(rv_folder *folder, const rv_config *config, rv_error *err);
 void rv_folder_close(rv_folder *folder);

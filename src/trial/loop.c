@@ -208,12 +208,19 @@ static rv_status closure(void *context, rv_probe probe, const void *w, void *g, 
     return status;
 }
 
+/* The steps over which schedules run. */
+static int64_t horizon(const rv_loop *t)
+{
+    const rv_train_params *p = &t->config->train;
+    return p->horizon > 0 ? p->horizon : p->steps;
+}
+
 /* The hyperparameters that have a schedule of their own. */
 static rv_status set_scheduled(rv_loop *t, rv_error *err)
 {
     for (int i = 0; i < t->config->scheduled_count; i++) {
         const rv_scheduled *s = &t->config->scheduled[i];
-        double factor = s->schedule->factor(s->params, t->tally.step, t->config->train.steps);
+        double factor = s->schedule->factor(s->params, t->tally.step, horizon(t));
         RV_TRY(rv_optimizer_set(t->optimizer, s->name, s->base * factor, err));
     }
     return RV_OK;
@@ -236,8 +243,7 @@ static rv_status step(rv_loop *t, double *norm, rv_error *err)
     if (isinf(*norm))
         return rv_fail(err, RV_E_NUMERIC, "the norm of the gradient is not finite");
     const rv_schedule_info *schedule = t->config->schedule;
-    rv_optimizer_set_lr_factor(
-        t->optimizer, schedule->factor(t->config->schedule_params, t->tally.step, t->config->train.steps));
+    rv_optimizer_set_lr_factor(t->optimizer, schedule->factor(t->config->schedule_params, t->tally.step, horizon(t)));
     RV_TRY(set_scheduled(t, err));
     RV_TRY(rv_optimizer_step_closure_flat(t->optimizer, t->w, t->g, closure, t, err));
     t->tally.step++;

@@ -8,20 +8,21 @@ import shutil
 import subprocess
 import unittest
 
-from support import PROGRAM, Case, clean_environment, commands, names, options, ravine
+from support import PROGRAM, SOURCE, Case, clean_environment, commands, explained, names, options, ravine
 
 # Arguments with which a command succeeds without training anything.
 HARMLESS = {
-    "list": [[], ["optimizers"], ["workloads", "*"]],
-    "explain": [["adamw"], ["rosenbrock"], ["quick"]],
+    "list": [[], ["optimizers"], ["workloads", "*"], ["submissions"], ["rulesets"], ["samplers"]],
+    "explain": [["adamw"], ["rosenbrock"], ["quick"], ["baseline"], ["v0.5-external"], ["halton"]],
     "train": [["rosenbrock", "--dry-run"], ["rosenbrock", "--explain"], ["rosenbrock", "-n", "--seed", "0..2"]],
-    "bench": [["--dry-run"]],
+    "bench": [["--dry-run"], ["--dry-run", "--ruleset", "external", "--submissions", "baseline", "--studies", "2"]],
+    "score": [["-q", SOURCE / "tests/golden/algoperf/v05_external_medians.csv", "--resamples", "10"]],
     "data": [[], ["list"]],
     "doctor": [["--no-limits"]],
     "completion": [["bash"], ["zsh"], ["fish"]],
     "man": [[]],
 }
-NEEDS_FILES = {"report", "export", "index", "verify"}
+NEEDS_FILES = {"evidence", "report", "export", "index", "verify"}
 
 
 def distance(a, b):
@@ -138,7 +139,7 @@ class Errors(Case):
 
     def test_parameters(self):
         for name in names("optimizers"):
-            for row in json.loads(ravine("explain", name, "--json").stdout)["parameters"]:
+            for row in explained(name, "optimizer")["parameters"]:
                 parameter, allowed = row["name"], row["allowed"]
                 if len(parameter) > 3:
                     self.fails(2, "train", "rosenbrock", "-n", "--optimizer", name, "--set",

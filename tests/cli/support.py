@@ -41,6 +41,12 @@ def names(kind):
     return [entry["name"] for entry in json.loads(ravine("list", kind, "--json").stdout)]
 
 
+def explained(name, kind):
+    """What explain says of the thing of this kind; a submission may be called like its optimizer."""
+    entries = json.loads(ravine("explain", name, "--json").stdout)
+    return next(e for e in (entries if isinstance(entries, list) else [entries]) if e["kind"] == kind)
+
+
 class Case(unittest.TestCase):
     """A test in a folder of its own."""
 

@@ -296,7 +296,7 @@ static void locks(void **state)
     }
     close(done[0]);
     assert_int_equal(read(ready[0], &byte, 1), 1);
-    assert_int_equal(load_only(config, "lock", &step, &err), RV_E_IO);
+    assert_int_equal(load_only(config, "lock", &step, &err), RV_E_BUSY);
     assert_non_null(strstr(err.message, "in use by process"));
     close(done[1]);
     waitpid(child, NULL, 0);

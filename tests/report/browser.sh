@@ -20,20 +20,15 @@ expect() { # PAGE ATTRIBUTE VALUE
     fi
 }
 
-check() { # PAGE DIR FIGURES
-    "$write_page" "$2" "$work/$1.html"
+open_page() { # PAGE FIGURES
     timeout 240 "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$work/profile" \
         --enable-logging=stderr --virtual-time-budget=15000 --dump-dom "file://$work/$1.html#selftest" \
         >"$work/$1.dom" 2>"$work/$1.log" || { echo "$1: the browser failed" >&2; tail -5 "$work/$1.log" >&2; failed=1; }
     grep -o '<html[^>]*>' "$work/$1.dom" | head -1 >"$work/$1.html-tag"
     expect "$1" data-selftest done
     expect "$1" data-errors ""
-    expect "$1" data-figures "$3"
-    expect "$1" data-drawn "$3"
-    expect "$1" data-axis-before linear
-    expect "$1" data-axis-after log
-    expect "$1" data-axis-back linear
-    expect "$1" data-axis-title "training time (s)"
+    expect "$1" data-figures "$2"
+    expect "$1" data-drawn "$2"
     expect "$1" data-svg true
     expect "$1" data-overflow false
     expect "$1" data-scripts 3
@@ -41,6 +36,15 @@ check() { # PAGE DIR FIGURES
         echo "$1: the page wrote to the console" >&2
         failed=1
     fi
+}
+
+check() { # PAGE DIR FIGURES
+    "$write_page" "$2" "$work/$1.html"
+    open_page "$1" "$3"
+    expect "$1" data-axis-before linear
+    expect "$1" data-axis-after log
+    expect "$1" data-axis-back linear
+    expect "$1" data-axis-title "training time (s)"
 }
 
 python3 "$source/fixture.py" bench "$work/bench"
@@ -54,4 +58,9 @@ check hostile "$work/hostile" 13
 check partial "$work/partial" 9
 # 2 and 3
 check runs "$work/runs" 5
+# profiles, intervals and the map of credits, of medians with and without studies
+"$write_page" "$source/../golden/algoperf/v05_external_medians.csv" "$work/score.html"
+open_page score 3
+"$write_page" "$source/../golden/algoperf/v06_a100_medians.csv" "$work/medians.html"
+open_page medians 2
 exit $failed

@@ -46,7 +46,7 @@ static const char *path_of(const char *name)
 }
 
 /* The bytes of a file, with a NUL after them; the caller frees. */
-static char *read_file(const char *path, size_t *size)
+__attribute__((unused)) static char *read_file(const char *path, size_t *size)
 {
     FILE *file = fopen(path, "rb");
     assert_non_null(file);

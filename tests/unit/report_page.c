@@ -142,12 +142,37 @@ static void test_runs_stay_inside(void **state)
     (void)state;
 }
 
+/* What `ravine score -o DIR/score.json` left is part of the page, with nothing that ends an element. */
+static void test_a_score_joins(void **state)
+{
+    size_t size;
+    rv_error err = {0};
+    write_file("a", "config.json", "{\"workload\": \"w\", \"optimizer\": \"o\"}");
+    write_file(".", "score.json", "{\"ruleset\": \"</script>\", \"scores\": []}");
+    char *page = write_page(state, &size);
+    assert_int_equal(count_of(page, "</script>"), 3);
+    json_t *data = data_of(page);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(data, "score"), "ruleset")), "</script>");
+    json_decref(data);
+    free(page);
+    assert_int_equal(rv_report_write_score("{\"scores\": []}", path_of("score.html"), &err), RV_OK);
+    page = read_file(path_of("score.html"), &size);
+    data = data_of(page);
+    assert_int_equal(json_array_size(json_object_get(data, "runs")), 0);
+    json_decref(data);
+    free(page);
+    assert_int_equal(rv_report_write_score("{\"scores\":", path_of("score.html"), &err), RV_E_FORMAT);
+    write_file(".", "score.json", "{");
+    assert_int_equal(rv_report_write(*state, path_of("page.html"), &err), RV_E_FORMAT);
+    assert_non_null(strstr(err.message, "score.json"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         TEST(test_hostile_names), TEST(test_nothing_is_loaded), TEST(test_curves_are_thinned),
-        TEST(test_a_single_run), TEST(test_runs_stay_inside),
+        TEST(test_a_single_run), TEST(test_runs_stay_inside), TEST(test_a_score_joins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -275,7 +275,7 @@ static void steps_by_hand(void **state)
     enum { STEPS = 5 };
     static const char config[] =
         "{'workload':'linear-regression','optimizer':'sgd','optimizer_params':{'lr':0.1},'schedule':'cosine',"
-        "'train':{'steps':5,'accumulate':2,'clip':1.5,'precision':'f64','log_every':1,'seed':11}}";
+        "'train':{'steps':5,'horizon':8,'accumulate':2,'clip':1.5,'precision':'f64','log_every':1,'seed':11}}";
     rv_trial_result result = run(config, NULL);
     char *text = resolve(config, NULL, NULL), id[256];
     rv_trial_id(text, id, sizeof id);
@@ -300,7 +300,7 @@ static void steps_by_hand(void **state)
             norm += g[0][i] * g[0][i];
         }
         double scale = fmin(1, 1.5 / (sqrt(norm) + 1e-6));
-        double lr = 0.1 * cosine->factor(schedule, (int64_t)step, STEPS);
+        double lr = 0.1 * cosine->factor(schedule, (int64_t)step, 8);
         for (int64_t i = at; i < at + n; i++)
             w[i] -= lr * scale * g[0][i];
     }

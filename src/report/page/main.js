@@ -67,8 +67,10 @@ function assemble(data) {
   document.getElementById("head").replaceChildren(...head(data), ...[notices(data)].filter(Boolean));
   const parts = [];
   if (data.bench) parts.push(summarySection(problems, data.bench.scores.optimizers));
-  parts.push(el("section", { id: "curves" }, el("h2", {}, "Curves"), axisTools(), problems.map(problemBlock)));
-  parts.push(configSection(data, problems), dataSection(data));
+  if (data.score && Array.isArray(data.score.scores) && data.score.scores.length) parts.push(scoreSection(data.score));
+  if (problems.length)
+    parts.push(el("section", { id: "curves" }, el("h2", {}, "Curves"), axisTools(), problems.map(problemBlock)), configSection(data, problems));
+  parts.push(dataSection(data));
   main.replaceChildren(...parts);
   document.getElementById("foot").replaceChildren(`Written by Ravine ${data.version} on ${day(data.made)}. Charts by Plotly.js.`);
 }
@@ -79,12 +81,8 @@ function firstAxis() {
   return document.querySelector("#curves .plot")._fullLayout.xaxis;
 }
 
-async function selfTest(errors) {
-  const out = document.documentElement.dataset, press = (key, value) =>
-    document.querySelector(`#curves button[data-key="${key}"][data-value="${value}"]`).click();
-  const settle = () => new Promise((done) => setTimeout(done, 50));
-  out.figures = figures.length;
-  out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .scatterlayer .trace")).length;
+async function testAxes(out, settle) {
+  const press = (key, value) => document.querySelector(`#curves button[data-key="${key}"][data-value="${value}"]`).click();
   out.axisBefore = firstAxis().type;
   press("logx", "true");
   await settle();
@@ -95,6 +93,13 @@ async function selfTest(errors) {
   press("logx", "true");
   await settle();
   out.axisBack = firstAxis().type;
+}
+
+async function selfTest(errors) {
+  const out = document.documentElement.dataset, settle = () => new Promise((done) => setTimeout(done, 50));
+  out.figures = figures.length;
+  out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .scatterlayer .trace")).length;
+  if (document.querySelector("#curves")) await testAxes(out, settle);
   switchTheme();
   await settle();
   out.svg = (await Plotly.toImage({ data: figures[0].build().traces, layout: layoutOf(figures[0].build()) }, { format: "svg" })).startsWith("data:image/svg+xml");

@@ -48,21 +48,22 @@ function mark() {
 
 function head(data) {
   const { bench } = data, metas = data.runs.map((r) => r.meta).filter(Boolean), meta = metas[0] || {};
-  const title = bench ? `Benchmark: ${bench.suite.name || data.folder}` : `Runs in ${data.folder.replace(/\/+$/, "").split("/").pop() || data.folder}`;
+  const alone = data.score && !bench && !data.runs.length ? data.score : null;
+  const title = alone ? `Score: ${alone.title}` : bench ? `Benchmark: ${bench.suite.name || data.folder}` : `Runs in ${data.folder.replace(/\/+$/, "").split("/").pop() || data.folder}`;
   document.title = `${title} – Ravine`;
   const ends = metas.map((m) => m.end).filter(Boolean).sort();
-  const facts = [["Finished", day(bench ? bench.finished : ends[ends.length - 1])]];
+  const facts = alone ? scoreFacts(alone) : [["Finished", day(bench ? bench.finished : ends[ends.length - 1])]];
   if (machine(bench, meta)) facts.push([bench ? "Machine" : "Processor", machine(bench, meta)]);
   if (bench) {
     const total = bench.trials.reduce((sum, t) => sum + (real(t.seconds) || 0), 0);
     facts.push(["Trials", `${bench.trials.length}, ${bench.jobs} side by side`], ["Training time", duration(total)]);
-  } else facts.push(["Runs", String(data.runs.length)]);
+  } else if (!alone) facts.push(["Runs", String(data.runs.length)]);
   facts.push(["Ravine", bench ? bench.ravine : data.version]);
   return [
     el("div", { class: "topline" }, el("span", { class: "brand" }, mark(), "Ravine"),
       el("button", { type: "button", class: "plain", id: "theme", onclick: switchTheme }, "")),
     el("h1", {}, title),
-    el("p", { class: "lead" }, bench ? leadText(bench) : "Training curves, grouped by configuration; the line is the median over seeds."),
+    el("p", { class: "lead" }, alone ? "A comparison by time to target, under rules that are written down." : bench ? leadText(bench) : "Training curves, grouped by configuration; the line is the median over seeds."),
     el("dl", { class: "facts" }, facts.map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v)))),
   ];
 }
@@ -131,11 +132,11 @@ function reading(problems, optimizers) {
   return lines;
 }
 
-function scoreCell(value, index) {
+function scoreCell(value, index, places = 2) {
   const bar = el("i");
   bar.style.width = `${100 * Math.max(0, Math.min(1, value))}%`;
   bar.style.background = colour(index);
-  return el("span", { class: "score" }, el("span", { class: "track", "aria-hidden": "true" }, bar), el("span", {}, value.toFixed(2)));
+  return el("span", { class: "score" }, el("span", { class: "track", "aria-hidden": "true" }, bar), el("span", {}, value.toFixed(places)));
 }
 
 function timeCell(problem, index) {
@@ -304,6 +305,7 @@ function dataSection(data) {
     el("p", {}, "Everything drawn above is in this file; nothing was loaded from anywhere."),
     el("div", { class: "tools" },
       button("All data (JSON)", () => save("ravine-report.json", "application/json", document.getElementById("data").textContent)),
+      data.score ? button("Score (CSV)", () => save("score.csv", "text/csv", csv(scoreRowsCsv(data.score)))) : null,
       data.bench ? button("Scores (CSV)", () => save("scores.csv", "text/csv", csv(scoreRows(data.bench)))) : null,
-      button("Curves (CSV)", () => save("curves.csv", "text/csv", csv(curveRows(data))))));
+      !data.runs.length ? null : button("Curves (CSV)", () => save("curves.csv", "text/csv", csv(curveRows(data))))));
 }

@@ -1,6 +1,6 @@
-/* Run folders as the reports and exports see them. */
-#ifndef RV_REPORT_RUNS_H
-#define RV_REPORT_RUNS_H
+/* Run folders as scores, reports and exports see them. */
+#ifndef RV_TRIAL_RUNS_H
+#define RV_TRIAL_RUNS_H
 
 #include <jansson.h>
 

@@ -1,8 +1,7 @@
 /* Finds and reads run folders.  Nothing in a folder is trusted: names are data, logs may
  * end in a torn line, and numbers may be the words "nan", "inf", "-inf". */
-#include "report/runs.h"
+#include "trial/runs.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,20 +46,17 @@ static rv_status search(rv_runs *runs, const char *dir, const char *prefix, int 
     char path[PATH_SIZE], name[PATH_SIZE];
     if (snprintf(path, sizeof path, "%s/%s", dir, prefix) >= (int)sizeof path || depth > MAX_DEPTH)
         return RV_OK;
-    DIR *folder = opendir(path);
-    if (!folder)
-        return rv_fail(err, RV_E_IO, "%s: not a folder that can be read", path);
-    rv_status status = RV_OK;
-    for (struct dirent *entry; status == RV_OK && (entry = readdir(folder)) != NULL;) {
-        if (entry->d_name[0] == '.')
-            continue;
-        int n = snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "/" : "", entry->d_name);
+    char **entries;
+    int count;
+    rv_status status = rv_folder_names(path, &entries, &count, err);
+    for (int i = 0; i < count && status == RV_OK; i++) {
+        int n = snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "/" : "", entries[i]);
         if (n >= (int)sizeof name || snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path ||
             !is_folder(path))
             continue;
         status = is_run(path) ? add_name(runs, name, err) : search(runs, dir, name, depth + 1, err);
     }
-    closedir(folder);
+    rv_folder_names_free(entries, count);
     return status;
 }
 
