@@ -7,13 +7,14 @@
 #include "ravine/bench.h"
 #include "ravine/data.h"
 #include "ravine/optim.h"
+#include "ravine/study.h"
 #include "ravine/workload.h"
 
 /* The words that may follow a command, one space before each. */
 static void put_words(FILE *out, const char *kind)
 {
     static const struct { const char *kind, *words; } fixed[] = {
-        {"kinds", " optimizers schedules workloads suites"},
+        {"kinds", " optimizers schedules workloads studies suites"},
         {"shells", " bash zsh fish"},
         {"data", " list check"},
         {"actions", " rebuild"},
@@ -28,6 +29,9 @@ static void put_words(FILE *out, const char *kind)
         fprintf(out, " %s", rv_schedule_at(i)->name);
     for (int i = 0; (names || strcmp(kind, "workloads") == 0) && rv_workload_at(i); i++)
         fprintf(out, " %s", rv_workload_at(i)->name);
+    for (int i = 0; (names || strcmp(kind, "studies") == 0) && rv_study_at(i); i++)
+        fprintf(out, " %s", rv_study_at(i)->name);
+    fputs(strcmp(kind, "studies") == 0 ? " all" : "", out);
     for (int i = 0; names && rv_suite_at(i); i++)
         fprintf(out, " %s", rv_suite_at(i)->name);
 }

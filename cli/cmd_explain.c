@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "ravine/bench.h"
 #include "ravine/optim.h"
+#include "ravine/study.h"
 
 static void bounds(const rv_param *row, char *text, size_t size)
 {
@@ -73,6 +74,7 @@ typedef struct topic {
     struct { const char *head, *text; } part[6];
     int parts;
     const rv_param_table *params;
+    rv_text owned; /* text made for this topic */
 } topic;
 
 static void add(topic *t, const char *head, const char *text)
@@ -122,6 +124,28 @@ static bool find_workload(const char *name, topic *t)
     return true;
 }
 
+/* The claims as a list: sentence, quantity, source. */
+static void add_claims(topic *t, const rv_claim *claims)
+{
+    for (const rv_claim *c = claims; c->key; c++)
+        rv_text_format(&t->owned, "%s (%s; %s)\n", c->text, c->quantity, c->source);
+    add(t, "claims", t->owned.data);
+}
+
+static bool find_study(const char *name, topic *t)
+{
+    const rv_study *study = rv_study_find(name);
+    if (!study)
+        return false;
+    *t = (topic){.kind = "study", .name = study->name, .title = study->title, .params = study->params};
+    add(t, "question", study->question);
+    add_claims(t, study->claims);
+    add(t, "method", study->method);
+    add(t, "source", study->source);
+    add(t, "cost on two cores", study->cost);
+    return true;
+}
+
 static bool find_suite(const char *name, topic *t)
 {
     const rv_suite *suite = rv_suite_find(name);
@@ -142,6 +166,8 @@ static const char *nearest_topic(const char *name)
         names[count++] = rv_schedule_at(i)->name;
     for (int i = 0; rv_workload_at(i) && count < 500; i++)
         names[count++] = rv_workload_at(i)->name;
+    for (int i = 0; rv_study_at(i) && count < 500; i++)
+        names[count++] = rv_study_at(i)->name;
     for (int i = 0; rv_suite_at(i) && count < 500; i++)
         names[count++] = rv_suite_at(i)->name;
     return rv_text_nearest(name, names, count);
@@ -179,7 +205,7 @@ static json_t *topic_json(const topic *t)
 static int run(const cli_line *cli)
 {
     static bool (*const finders[])(const char *, topic *) = {find_method, find_schedule, find_workload,
-                                                            find_suite};
+                                                            find_study, find_suite};
     json_t *list = json_array();
     topic t;
     for (size_t i = 0; i < sizeof finders / sizeof finders[0]; i++) {
@@ -190,6 +216,7 @@ static int run(const cli_line *cli)
             print_topic(&t);
         }
         json_array_append_new(list, topic_json(&t));
+        rv_text_release(&t.owned);
     }
     size_t found = json_array_size(list);
     json_t *result = found == 1 ? json_incref(json_array_get(list, 0)) : json_incref(list);
@@ -210,7 +237,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 const cli_command command_explain = {
     .name = "explain",
     .synopsis = "NAME",
-    .summary = "Explain an optimizer, schedule, workload or suite",
+    .summary = "Explain an optimizer, schedule, workload, study or suite",
     .description = "Equations, source, state, every parameter with its default and bounds.",
     .examples = "  ravine explain muon\n  ravine explain char-lm\n  ravine explain warmup_cosine --json\n",
     .options = options,

@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "ravine/bench.h"
 #include "ravine/optim.h"
+#include "ravine/study.h"
 
 /* Name and title of entry i of a kind; false beyond the last. */
 typedef bool entry_at(int i, const char **name, const char **title);
@@ -33,6 +34,14 @@ static bool workload_entry(int i, const char **name, const char **title)
     return workload != NULL;
 }
 
+static bool study_entry(int i, const char **name, const char **title)
+{
+    const rv_study *study = rv_study_at(i);
+    if (study)
+        *name = study->name, *title = study->title;
+    return study != NULL;
+}
+
 static bool suite_entry(int i, const char **name, const char **title)
 {
     const rv_suite *suite = rv_suite_at(i);
@@ -48,6 +57,7 @@ static const struct kind {
     {"optimizers", optimizer_entry},
     {"schedules", schedule_entry},
     {"workloads", workload_entry},
+    {"studies", study_entry},
     {"suites", suite_entry},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
@@ -103,7 +113,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 
 const cli_command command_list = {
     .name = "list",
-    .synopsis = "[optimizers|schedules|workloads|suites] [GLOB]",
+    .synopsis = "[optimizers|schedules|workloads|studies|suites] [GLOB]",
     .summary = "List what there is, one line each",
     .examples = "  ravine list\n  ravine list optimizers 'ada*'\n  ravine list workloads --json\n",
     .options = options,

@@ -147,6 +147,13 @@ json_t *rv_json_from_real(double value)
     return json_real(value);
 }
 
+json_t *rv_json_rounded(double value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.5e", value);
+    return isfinite(value) ? json_real(strtod(text, NULL)) : rv_json_from_real(value);
+}
+
 double rv_json_real(const json_t *object, const char *key, double fallback)
 {
     const json_t *value = json_object_get(object, key);

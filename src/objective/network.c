@@ -402,8 +402,9 @@ static rv_status network_recompute(rv_objective *objective, const void *w, rv_er
     return RV_OK;
 }
 
-static const rv_objective_methods methods = {network_init, network_value_grad, network_evaluate,
-                                             network_recompute, network_free};
+static const rv_objective_methods methods = {.init = network_init, .value_grad = network_value_grad,
+                                             .evaluate = network_evaluate, .recompute = network_recompute,
+                                             .free = network_free};
 
 rv_status rv_network_new(rv_objective **out, const rv_network *network, const rv_workload_env *env,
                          rv_error *err)

@@ -7,10 +7,10 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/report.h"
+#include "report/csv.h"
 #include "report/runs.h"
 
-/* RFC 4180 quoting; text that a spreadsheet would run as a formula gets an apostrophe. */
-static void put_text(rv_text *row, const char *text)
+void rv_csv_text(rv_text *row, const char *text)
 {
     bool formula = *text != '\0' && strchr("=+-@\t\r", *text) != NULL;
     if (!formula && !strpbrk(text, ",\"\r\n")) {
@@ -60,17 +60,17 @@ static void put_line(rv_text *row, const rv_run *run, const json_t *line, json_t
 {
     const char *key;
     json_t *unused;
-    put_text(row, run->name);
+    rv_csv_text(row, run->name);
     rv_text_format(row, ",");
-    put_text(row, text_in(run->config, "workload"));
+    rv_csv_text(row, text_in(run->config, "workload"));
     rv_text_format(row, ",");
-    put_text(row, text_in(run->config, "optimizer"));
+    rv_csv_text(row, text_in(run->config, "optimizer"));
     put_number(row, json_object_get(run->config, "train"), "seed");
     put_number(row, line, "step");
     put_number(row, line, "examples");
     put_number(row, line, "seconds");
     rv_text_format(row, ",");
-    put_text(row, rv_run_split(line));
+    rv_csv_text(row, rv_run_split(line));
     json_object_foreach(names, key, unused)
     {
         put_number(row, rv_run_values(line), key);
@@ -96,7 +96,7 @@ static rv_status put_head(json_t *names, rv_writer *writer, rv_error *err)
     json_object_foreach(names, key, unused)
     {
         rv_text_format(&head, ",");
-        put_text(&head, key);
+        rv_csv_text(&head, key);
     }
     rv_text_format(&head, "\r\n");
     return flush(&head, writer, err);
