@@ -52,7 +52,7 @@ function findingsSection(study) {
 
 function methodSection(study) {
   const rows = Object.entries(study.params).map(([name, value]) => [name, String(value)]);
-  return el("section", { id: "method" }, el("h2", {}, "How it was done"), el("p", { class: "method" }, study.method),
+  return el("section", { id: "method" }, el("h2", {}, "How it was done"), el("p", { class: "method" }, study.method.replace(/\s+/g, " ")),
     el("p", { class: "method soft small" }, `Source: ${study.source}`),
     rows.length ? el("details", {}, el("summary", {}, "Settings"), el("div", { class: "body" }, table("Parameters of this run", [["name", ""], ["value", ""]], rows))) : null,
     el("div", { class: "command" }, el("pre", {}, `ravine study ${study.study}${study.quick ? " --quick" : ""} --seeds ${study.seeds} --check`)));
@@ -61,7 +61,7 @@ function methodSection(study) {
 /* ---- figures ---- */
 
 function figuresSection(study) {
-  return el("section", { id: "figures" }, el("h2", {}, "What was measured"), el("div", { class: "charts" }, study.figures.map(studyFigure)));
+  return el("section", { id: "figures" }, el("h2", {}, "What was measured"), el("div", { class: "charts study" }, study.figures.map(studyFigure)));
 }
 
 /* The names of a figure's series in order of appearance: the index is the colour. */
@@ -80,7 +80,7 @@ function studyFigure(spec) {
     plot.after(player.node);
     played.push(player);
   }
-  if (names.length > 1) plot.before(legend(names.map((label, index) => ({ label, index }))));
+  if (names.length > 1) plot.before(legend(names.map((label, index) => ({ label, index })), null, true));
   return node;
 }
 
@@ -105,9 +105,10 @@ function seriesTraces(s, index, spec, limit) {
   const x = s.x.slice(0, limit), y = s.y.slice(0, limit), name = plain(s.name), series = { label: s.name, index };
   const hovertemplate = `${name}<br>${plain(spec.y.label)} %{y:.4~g}<br>${plain(spec.x.label)} %{x:.4~g}<extra></extra>`;
   if (s.style === "bars") return [{ type: "bar", x, y, name, marker: { color: translucent(index, 0.55), line: { width: 0 } }, hovertemplate }];
-  const out = [], marker = { color: colour(index), size: s.style === "points" ? 6 : 7, symbol: MARKERS[index % MARKERS.length] };
+  const out = [], marker = { color: colour(index), size: s.x.length === 1 ? 13 : s.style === "points" ? 6 : 7, symbol: MARKERS[index % MARKERS.length] };
   if (s.low) out.push(bandTrace(series, { x, low: s.low.slice(0, limit).map(nanOf), high: s.high.slice(0, limit).map(nanOf) }, (v) => v));
   const trace = lineTrace(series, x, y.map(nanOf), { hovertemplate });
+  trace.line = { color: colour(index), width: 2 }; /* solid: dashes drown in oscillation */
   trace.mode = { line: "lines", points: "markers", both: "lines+markers" }[s.style];
   out.push({ ...trace, marker });
   if (spec.trail && x.length) /* a point where the path has got to */
@@ -122,7 +123,7 @@ function nanOf(value) {
 /* Plotly's colour axis is linear; a logarithmic field is drawn as its logarithm with true labels. */
 function fieldTrace(field) {
   const z = field.log ? field.z.map((row) => row.map((v) => (v > 0 ? Math.log10(v) : null))) : field.z;
-  const bar = { thickness: 12, outlinewidth: 0, title: { text: plain(field.label), side: "right", font: { size: 12 } }, tickfont: { size: 11 } };
+  const bar = { thickness: 12, outlinewidth: 0, title: { text: plain(field.label), side: "top", font: { size: 12 } }, tickfont: { size: 11 } };
   const all = z.flat().filter(Number.isFinite), low = Math.min(...all), high = Math.max(...all);
   if (field.log) {
     const step = Math.max(1, Math.ceil((high - low) / 6));
