@@ -50,6 +50,10 @@
 #define RV_EACH(i, n) _Pragma("GCC ivdep") for (int i = 0; i < (n); i++)
 #endif
 
+/* Cache lines of a tile, and its elements: the size of a kernel's own buffers. */
+enum { RV_TILE_LINES = 8 };
+#define RV_TILE (RV_TILE_LINES * 64 / (int)sizeof(RV_REAL))
+
 #define RV_PASTE_(a, b) a##b
 #define RV_PASTE(a, b) RV_PASTE_(a, b)
 #define RV_FN(name) RV_PASTE(name, RV_SUFFIX)

@@ -19,7 +19,7 @@ RV_INLINE rv_fault RV_FN(RV_PASTE(RV_KERNEL, _tile))(rv_tile *t, const RV_KERNEL
 
 RV_CLONES static rv_fault RV_FN(RV_PASTE(RV_KERNEL, _loop))(const rv_block *block)
 {
-    enum { LINES = 8, FULL = LINES * 64 / (int)sizeof(RV_REAL) };
+    enum { FULL = RV_TILE };
     const RV_KERNEL_ARGS args = *(const RV_KERNEL_ARGS *)block->args;
     RV_REAL out[FULL] __attribute__((aligned(64)));
     double sum[RV_MAX_SUMS][RV_SUM_LANES] = {{0}};

@@ -9,6 +9,12 @@ typedef struct rv_tile {
     int n, tensor;
 } rv_tile;
 
+/* -1, 0 or 1; 0 for both zeros. */
+RV_INLINE RV_REAL RV_FN(rv_sign)(RV_REAL x)
+{
+    return x > 0 ? (RV_REAL)1 : x < 0 ? (RV_REAL)-1 : (RV_REAL)0;
+}
+
 RV_INLINE bool RV_FN(rv_finite)(const RV_REAL *x, int64_t n)
 {
     RV_REAL_INT bad = 0;

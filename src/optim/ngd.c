@@ -4,6 +4,7 @@
 #ifndef RV_REAL
 
 #include "optim/method.h"
+#include "optim/norms.h"
 
 typedef struct ngd_args {
     double lr, eps, norm;                     /* norm over all tensors, or NaN: */
@@ -25,8 +26,8 @@ static rv_status step(const rv_run *run)
     const ngd_params *p = run->params;
     ngd_args args = {.lr = run->lr, .eps = p->eps};
     double total[RV_MAX_SUMS], (*each)[RV_MAX_SUMS] = rv_run_sums(run);
-    RV_TRY(rv_run_sum(run, RV_KERNEL_OF(ngd_squares), &args, total, each));
-    args.norm = p->norm == 0 ? sqrt(total[0]) : (double)NAN;
+    RV_TRY(rv_run_squares(run, false, total, each));
+    args.norm = p->norm == 0 ? sqrt(total[RV_SQUARES_G]) : (double)NAN;
     args.squares = (const double (*)[RV_MAX_SUMS])each;
     return rv_run_map(run, RV_KERNEL_OF(ngd), &args);
 }
@@ -48,19 +49,9 @@ const rv_method rv_method_ngd = {
 
 #else
 
-RV_TILE_FUNCTION(ngd_squares, ngd_args)
-{
-    (void)a;
-    RV_FN(rv_dot)(t->g, t->g, t->n, t->sum[0]);
-}
-#define RV_KERNEL ngd_squares
-#define RV_KERNEL_ARGS ngd_args
-#define RV_KERNEL_MEASURES
-#include "optim/kernel_loop.h"
-
 RV_TILE_FUNCTION(ngd, ngd_args)
 {
-    const double norm = isnan(a->norm) ? sqrt(a->squares[t->tensor][0]) : a->norm;
+    const double norm = isnan(a->norm) ? sqrt(a->squares[t->tensor][RV_SQUARES_G]) : a->norm;
     const RV_REAL lr = (RV_REAL)(norm + a->eps > 0 ? a->lr / (norm + a->eps) : 0);
     RV_EACH (i, t->n)
         t->out[i] = t->w[i] - lr * t->g[i];

@@ -122,7 +122,7 @@ RV_TILE_FUNCTION(sf, sf_args)
     const RV_REAL eps = (RV_REAL)a->eps, decay = (RV_REAL)a->weight_decay;
     const RV_REAL inner = (RV_REAL)a->inner, rest = (RV_REAL)a->inner_rest, scale = (RV_REAL)a->inner_scale;
     RV_REAL *z = t->s[0], *v = t->s[1], *m = t->s[2];
-    RV_REAL d[512 / sizeof(RV_REAL)];
+    RV_REAL d[RV_TILE];
     if (m)
         RV_EACH (i, t->n) {
             m[i] = inner * m[i] + rest * t->g[i];

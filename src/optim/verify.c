@@ -72,7 +72,37 @@ static bool fits(const json_t *required, const json_t *hyper)
     return true;
 }
 
-/* Reference names to ours: betas to beta1, beta2, ...; the group "adam" to adamw; the rest as it is. */
+/* Names that references have for one or several numbers of ours. */
+static const struct {
+    const char *theirs, *ours[3];
+} names[] = {
+    {"betas", {"beta1", "beta2", "beta3"}},
+    {"beta", {"beta1"}},
+    {"b1", {"beta1"}},
+    {"b2", {"beta2"}},
+    {"etas", {"shrink", "grow"}},
+    {"step_sizes", {"step_min", "step_max"}},
+};
+
+/* Sets what a name of the table stands for; false: it is not there. */
+static bool map_name(json_t *options, const char *prefix, const char *key, json_t *value)
+{
+    size_t i = 0;
+    while (i < sizeof names / sizeof names[0] && strcmp(names[i].theirs, key) != 0)
+        i++;
+    if (i == sizeof names / sizeof names[0])
+        return false;
+    for (size_t k = 0; k < 3 && names[i].ours[k]; k++) {
+        json_t *number = json_is_array(value) ? json_array_get(value, k) : k == 0 ? value : NULL;
+        char name[2 * RV_NAME_SIZE];
+        snprintf(name, sizeof name, "%s%s", prefix, names[i].ours[k]);
+        if (number)
+            json_object_set(options, name, number);
+    }
+    return true;
+}
+
+/* Reference names to ours: those of the table; the group "adam" to adamw; the rest as it is. */
 static rv_status map_params(session *s, const char *prefix, const json_t *hyper, const json_t *required, rv_error *err)
 {
     const char *key;
@@ -86,14 +116,9 @@ static rv_status map_params(session *s, const char *prefix, const json_t *hyper,
             const char *owner = strcmp(key, "adam") == 0 ? "adamw" : key;
             snprintf(name, sizeof name, "%s.", owner);
             RV_TRY(map_params(s, name, value, required, err));
-        } else if (strcmp(key, "betas") == 0) {
-            for (size_t i = 0; i < json_array_size(value); i++) {
-                snprintf(name, sizeof name, "%sbeta%zu", prefix, i + 1);
-                json_object_set(s->options, name, json_array_get(value, i));
-            }
         } else if (strcmp(key, "max_norm") == 0) {
             s->max_norm = json_number_value(value);
-        } else {
+        } else if (!map_name(s->options, prefix, key, value)) {
             snprintf(name, sizeof name, "%s%s", prefix, key);
             json_object_set(s->options, name, value);
         }

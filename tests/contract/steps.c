@@ -77,22 +77,34 @@ static void test_resume_at_every_step(void **state)
     }
 }
 
+/* Parameters without decay of any kind; NULL: the method shrinks weights by its nature. */
+static const char *still_params(const rv_method_info *info)
+{
+    if (strcmp(info->name, "fromage") == 0)
+        return NULL;
+    if (strcmp(info->name, "asgd") == 0)
+        return "lambd=0";
+    return rv_params_find(info->params, "weight_decay") ? "weight_decay=0" : "";
+}
+
 /* Without decay, zero gradients move nothing at all. */
 static void test_zero_gradients(void **state)
 {
     (void)state;
     EACH_METHOD(info)
     {
+        if (!still_params(info))
+            continue;
         fixture f;
         rv_error err;
         fixture_init(&f, LARGE, RV_F32);
-        must(fixture_optimizer(&f, info->name, rv_params_find(info->params, "weight_decay") ? "weight_decay=0" : "", NULL,
-                               &err), &err);
+        must(fixture_optimizer(&f, info->name, still_params(info), NULL, &err), &err);
         float *before = malloc((size_t)f.layout.size * sizeof *before);
         memcpy(before, f.w, (size_t)f.layout.size * sizeof *before);
         for (int step = 0; step < 3; step++)
             fixture_step(&f);
-        assert_memory_equal(before, f.w, (size_t)f.layout.size * sizeof *before);
+        if (memcmp(before, f.w, (size_t)f.layout.size * sizeof *before) != 0)
+            fail_msg("%s moves without a gradient", info->name);
         free(before);
         fixture_release(&f);
     }
@@ -125,6 +137,12 @@ static void test_denormals(void **state)
     }
 }
 
+/* What else a method needs for the bowl; sophia_g's default is the batch size of a language model. */
+static const char *descent_params(const rv_method_info *info)
+{
+    return strcmp(info->name, "muon") == 0 ? ",adamw.lr=0.03" : strcmp(info->name, "sophia_g") == 0 ? ",bs=1" : "";
+}
+
 /* Some learning rate of a coarse grid takes the bowl below a hundredth of its start. */
 static void test_descent(void **state)
 {
@@ -139,7 +157,7 @@ static void test_descent(void **state)
             char params[128];
             fixture_init(&f, LARGE, RV_F32);
             start = bowl(&f);
-            snprintf(params, sizeof params, "%s%s", grid[k], strcmp(info->name, "muon") ? "" : ",adamw.lr=0.03");
+            snprintf(params, sizeof params, "%s%s", grid[k], descent_params(info));
             must(fixture_optimizer(&f, info->name, params, NULL, &err), &err);
             for (int step = 0; step < 400; step++) {
                 bowl_gradient(&f);
