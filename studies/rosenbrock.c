@@ -139,7 +139,7 @@ static void draw_paths(rv_study_run *run, const path *paths, int64_t steps, doub
     rv_figure_series(paths_figure, "minimum", RV_SERIES_POINTS, 1, star, star);
 }
 
-/* The last f of every method over learning rates 1e-4 ... 1; best[m]: its smallest. */
+/* The last f of every method over learning rates 1e-4 ... 1; best[m] becomes its smallest. */
 static rv_status sweep(rv_study_run *run, rv_objective *o, int64_t steps, path *scratch, double *best, rv_error *err)
 {
     rv_figure *figure = rv_study_figure(run, "sweep", "The same race at other learning rates",
@@ -149,7 +149,6 @@ static rv_status sweep(rv_study_run *run, rv_objective *o, int64_t steps, path *
                                         (rv_axis){.label = "f after the last iteration", .log = true});
     for (int m = 0; m < METHODS; m++) {
         double lr[SWEEP], last[SWEEP];
-        best[m] = HUGE_VAL;
         for (int i = 0; i < SWEEP; i++) {
             lr[i] = pow(10, -4 + i / 3.0);
             RV_TRY(run_method(o, m, lr[i], steps, scratch, err));
@@ -190,8 +189,10 @@ static void measure(rv_study_run *run, const path *p)
 static rv_status race(rv_study_run *run, const params *o, rv_objective *objective, path *paths, rv_error *err)
 {
     double sharp, best[METHODS];
-    for (int m = 0; m < METHODS; m++)
+    for (int m = 0; m < METHODS; m++) {
         RV_TRY(run_method(objective, m, o->lr, o->steps, &paths[m], err));
+        best[m] = paths[m].last;
+    }
     measure(run, paths);
     draw_paths(run, paths, o->steps, o->lr);
     RV_TRY(curvature(run, &sharp, err));
