@@ -100,17 +100,14 @@ static bool holds(const rv_claim *claim, spread s)
 
 static void expected_text(const rv_claim *claim, char *text, size_t size)
 {
-    char low[40], high[40];
-    rv_json_number(claim->low, low, sizeof low);
-    rv_json_number(claim->high, high, sizeof high);
     if (isinf(claim->low))
-        snprintf(text, size, "at most %s", high);
+        snprintf(text, size, "at most %.6g", claim->high);
     else if (isinf(claim->high))
-        snprintf(text, size, "at least %s", low);
+        snprintf(text, size, "at least %.6g", claim->low);
     else if (claim->low < claim->high)
-        snprintf(text, size, "%s to %s", low, high);
+        snprintf(text, size, "%.6g to %.6g", claim->low, claim->high);
     else
-        snprintf(text, size, "exactly %s", low);
+        snprintf(text, size, "exactly %.6g", claim->low);
 }
 
 static json_t *judge(const rv_study_run *run, const rv_claim *claim, rv_study_verdict *verdict)
