@@ -14,7 +14,7 @@
     INT(points, 50, 10, 200, 0, "equispaced points of the polynomial fit")                 \
     INT(degree, 100, 60, 400, 0, "highest degree")                                         \
     REAL(noise, 0.25, 0, 10, 0, "deviation of the noise on the points")                    \
-    INT(images, 400, 20, 5000, 0, "digits to train random features on")                    \
+    INT(images, 1000, 20, 5000, 0, "digits to train random features on")                    \
     INT(test, 1000, 50, 2000, 0, "digits to test on")                                      \
     REAL(sigma, 5, 0, 100, RV_PARAM_OPEN_LO, "random features are cos(v x + b), v of deviation 1 / sigma") \
     REAL(flipped, 0.1, 0, 1, 0, "share of wrong labels in the noisy variant")
@@ -246,45 +246,59 @@ static rv_status run_polynomials(rv_study_run *run, const params *o, rv_error *e
 
 /* ---- random features -------------------------------------------------------------------- */
 
-enum { CLASSES = 10, GRID = 21, PIXELS = 49 };
+enum { CLASSES = 10, GRID = 21, PIXELS = 784, PAIRS_GRID = 20, BLOCK = 128 };
 static const double grid[GRID] = {0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.25, 1.5, 2, 3, 5, 10};
-typedef enum variant { COS, PAIRS, FLIPPED, VARIANTS } variant;
-static const char *const variants[] = {"cos(vx + b)", "cos and sin", "cos(vx + b), 10 % wrong labels"};
+typedef enum variant { COS, FLIPPED, PAIRS, VARIANTS } variant;
+static const char *const variants[] = {"cos(vx + b)", "cos(vx + b), wrong labels", "cos and sin"};
 
 typedef struct sample {
     int n, test;
-    double *x;       /* [n + test, 49]: 4 x 4 means */
+    int64_t most;    /* columns */
+    double *x;       /* [n + test, 784], pixels in [0, 1] */
     int32_t *label;  /* [n + test] */
     double *target;  /* [n, 10] column-major */
-    double *a;       /* features [rows, most], column-major: first of the training, then of the test rows */
+    double *a, *b;   /* features of the training [n, most] and of the test rows [test, most], column-major */
     double *c;       /* [most, 10] */
+    double *scores;  /* [test, 10] column-major */
 } sample;
 
-/* Digits number first ... of the training split (the test rows come after the training rows). */
-static rv_status load(const rv_study_run *run, sample *t, uint64_t seed, double flipped, rv_error *err)
+/* Standardised pixels back to [0, 1]: every set has black and white ones. */
+static void to_unit(double *x, int64_t n)
+{
+    double low = HUGE_VAL, high = -HUGE_VAL;
+    for (int64_t i = 0; i < n; i++) {
+        low = fmin(low, x[i]);
+        high = fmax(high, x[i]);
+    }
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (x[i] - low) / (high - low);
+}
+
+/* n + test digits of the training split, drawn by the seed. */
+static rv_status load(const rv_study_run *run, sample *t, uint64_t seed, rv_error *err)
 {
     rv_source *source;
     RV_TRY(rv_digits_source(run, 10000, &source, err));
-    double *pixels = malloc(28 * 28 * sizeof *pixels);
-    int64_t all = source->examples[RV_SPLIT_TRAIN];
+    int rows = t->n + t->test;
+    int64_t all = source->examples[RV_SPLIT_TRAIN], *ids = malloc((size_t)rows * sizeof *ids);
     uint32_t *order = malloc((size_t)all * sizeof *order);
-    if (!pixels || !order || all < t->n + t->test) {
-        rv_source_free(source);
-        free(pixels);
-        free(order);
-        return rv_fail(err, RV_E_MEMORY, "no memory, or fewer than %d digits", t->n + t->test);
+    rv_status status = ids && order && all >= rows ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory, or fewer than %d digits", rows);
+    if (status == RV_OK) {
+        rv_random_permutation((rv_random){seed, RV_RANDOM_ORDER, 0}, (uint32_t)all, order);
+        for (int i = 0; i < rows; i++)
+            ids[i] = order[i];
+        source->fill(source, RV_SPLIT_TRAIN, ids, rows, (rv_random){0, RV_RANDOM_AUGMENT, 0}, 0, RV_F64, (void *const[]){t->x, t->label});
+        to_unit(t->x, (int64_t)rows * PIXELS);
     }
-    rv_random_permutation((rv_random){seed, RV_RANDOM_ORDER, 0}, (uint32_t)all, order);
-    for (int i = 0; i < t->n + t->test; i++) {
-        int64_t id = order[i];
-        source->fill(source, RV_SPLIT_TRAIN, &id, 1, (rv_random){0, RV_RANDOM_AUGMENT, 0}, 0, RV_F64, (void *const[]){pixels, &t->label[i]});
-        for (int p = 0; p < PIXELS; p++) {
-            double sum = 0;
-            for (int k = 0; k < 16; k++)
-                sum += pixels[(p / 7 * 4 + k / 4) * 28 + p % 7 * 4 + k % 4] / 16;
-            t->x[i * PIXELS + p] = sum;
-        }
-    }
+    rv_source_free(source);
+    free(ids);
+    free(order);
+    return status;
+}
+
+/* One-hot targets, a share of them of another digit. */
+static void set_targets(sample *t, uint64_t seed, double flipped)
+{
     for (int i = 0; i < t->n; i++) {
         rv_random coin = {seed, RV_RANDOM_NOISE, (uint64_t)i};
         int32_t label = t->label[i];
@@ -293,52 +307,53 @@ static rv_status load(const rv_study_run *run, sample *t, uint64_t seed, double 
         for (int k = 0; k < CLASSES; k++)
             t->target[i + k * t->n] = k == label;
     }
-    rv_source_free(source);
-    free(pixels);
-    free(order);
+}
+
+/* Columns j ... j + count of both matrices: cos(v x + b), or cos and sin of one frequency in turn. */
+static void block_of_features(sample *t, int64_t j, int count, bool pairs, double sigma, uint64_t seed, double *v)
+{
+    double shift[BLOCK];
+    for (int k = 0; k < count; k++) {
+        rv_random stream = {seed, RV_RANDOM_PROBE, (uint64_t)(pairs ? (j + k) / 2 : j + k)};
+        for (int p = 0; p < PIXELS; p++)
+            v[k * PIXELS + p] = rv_random_normal(stream, (uint64_t)p) / sigma;
+        shift[k] = pairs ? -(double)((j + k) % 2) * acos(0) : 4 * acos(0) * rv_random_uniform(stream, PIXELS);
+    }
+    for (int side = 0; side < 2; side++) {
+        int rows = side ? t->test : t->n;
+        double *columns_of = (side ? t->b : t->a) + j * rows;
+        cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, rows, count, PIXELS, 1, t->x + (side ? (int64_t)t->n * PIXELS : 0), PIXELS, v,
+                    PIXELS, 0, columns_of, rows);
+        for (int64_t i = 0; i < (int64_t)rows * count; i++)
+            columns_of[i] = cos(columns_of[i] + shift[i / rows]);
+    }
+}
+
+static rv_status draw_features(sample *t, bool pairs, double sigma, uint64_t seed, rv_error *err)
+{
+    double *v = malloc(BLOCK * PIXELS * sizeof *v);
+    if (!v)
+        return rv_fail(err, RV_E_MEMORY, "no memory for frequencies");
+    for (int64_t j = 0; j < t->most; j += BLOCK)
+        block_of_features(t, j, (int)(t->most - j < BLOCK ? t->most - j : BLOCK), pairs, sigma, seed, v);
+    free(v);
     return RV_OK;
 }
 
-/* Column j of the features of rows from ... of x: frequency j, or j / 2 with cos and sin in turn. */
-static void features(const sample *t, int from, int rows, int count, bool pairs, double sigma, uint64_t seed, double *a)
+/* Test error (share of wrong digits) and norm of the solution with the first `count` columns. */
+static rv_status fit_features(sample *t, int count, double *error, double *norm, rv_error *err)
 {
-    for (int j = 0; j < count; j++) {
-        double v[PIXELS];
-        rv_random stream = {seed, RV_RANDOM_PROBE, (uint64_t)(pairs ? j / 2 : j)};
-        for (int p = 0; p < PIXELS; p++)
-            v[p] = rv_random_normal(stream, (uint64_t)p) / sigma;
-        double shift = pairs ? (j % 2) * -acos(-1) / 2 : 2 * acos(-1) * rv_random_uniform(stream, PIXELS);
-        for (int i = 0; i < rows; i++) {
-            double z = shift;
-            for (int p = 0; p < PIXELS; p++)
-                z += v[p] * t->x[(from + i) * PIXELS + p];
-            a[i + (int64_t)j * rows] = cos(z);
-        }
+    RV_TRY(rv_least_norm(t->n, count, CLASSES, t->a, t->target, -1, t->c, err));
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, t->test, CLASSES, count, 1, t->b, t->test, t->c, count, 0, t->scores, t->test);
+    *norm = cblas_dnrm2(count * CLASSES, t->c, 1);
+    *error = 0;
+    for (int i = 0; i < t->test; i++) {
+        int best = 0;
+        for (int k = 1; k < CLASSES; k++)
+            best = t->scores[i + k * t->test] > t->scores[i + best * t->test] ? k : best;
+        *error += (best != t->label[t->n + i]) / (double)t->test;
     }
-}
-
-/* Test error (share of wrong digits) and norm of the solution with `count` columns. */
-static rv_status fit_features(sample *t, int count, bool pairs, double sigma, uint64_t seed, double *error, double *norm, rv_error *err)
-{
-    double *scores = malloc((size_t)t->test * CLASSES * sizeof *scores);
-    if (!scores)
-        return rv_fail(err, RV_E_MEMORY, "no memory for scores");
-    features(t, 0, t->n, count, pairs, sigma, seed, t->a);
-    rv_status status = rv_least_norm(t->n, count, CLASSES, t->a, t->target, 1e-15, t->c, err);
-    if (status == RV_OK) {
-        features(t, t->n, t->test, count, pairs, sigma, seed, t->a);
-        cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, t->test, CLASSES, count, 1, t->a, t->test, t->c, count, 0, scores, t->test);
-        *norm = cblas_dnrm2(count * CLASSES, t->c, 1);
-        *error = 0;
-        for (int i = 0; i < t->test; i++) {
-            int best = 0;
-            for (int k = 1; k < CLASSES; k++)
-                best = scores[i + k * t->test] > scores[i + best * t->test] ? k : best;
-            *error += (best != t->label[t->n + i]) / (double)t->test;
-        }
-    }
-    free(scores);
-    return status;
+    return RV_OK;
 }
 
 static void judge_features(rv_study_run *run, variant v, const double *error, const double *norm)
@@ -357,46 +372,67 @@ static void judge_features(rv_study_run *run, variant v, const double *error, co
     }
 }
 
-static rv_status sweep_features(rv_study_run *run, const params *o, sample *t, double *errors, double *norms, rv_error *err)
+/* One row of the grid: the error and the norm at every number of features. */
+static rv_status sweep(rv_study_run *run, sample *t, variant v, int seed, double *error, double *norm, rv_error *err)
 {
-    for (int s = 0; s < run->seeds; s++)
-        for (variant v = 0; v < VARIANTS; v++) {
-            double *error = errors + (v * (unsigned)run->seeds + (unsigned)s) * DEGREES, *norm = norms + (v * (unsigned)run->seeds + (unsigned)s) * DEGREES;
-            RV_TRY(load(run, t, (uint64_t)s, v == FLIPPED ? o->flipped : 0, err));
-            for (int g = 0; g < GRID; g++) {
-                int count = (int)lround(grid[g] * t->n) * (v == PAIRS ? 2 : 1);
-                RV_TRY(fit_features(t, count, v == PAIRS, o->sigma, (uint64_t)s, &error[g], &norm[g], err));
-                RV_TRY(rv_study_progress(run, 0.1 + 0.9 * ((s * VARIANTS + (int)v) * GRID + g) / (run->seeds * VARIANTS * GRID), "random features, seed %d", s));
-            }
-            judge_features(run, v, error, norm);
-        }
+    int columns_each = v == PAIRS ? 2 : 1, points = v == PAIRS ? PAIRS_GRID : GRID;
+    for (int g = 0; g < points; g++) {
+        RV_TRY(fit_features(t, (int)lround(grid[g] * t->n) * columns_each, &error[g], &norm[g], err));
+        RV_TRY(rv_study_progress(run, 0.1 + 0.9 * ((seed * VARIANTS + (int)v) * GRID + g) / (run->seeds * VARIANTS * GRID),
+                                 "random features, seed %d", seed));
+    }
+    judge_features(run, v, error, norm);
+    return RV_OK;
+}
+
+static void draw_sweeps(rv_study_run *run, const double *errors, const double *norms)
+{
+    rv_axis x = {.label = "features N / examples n", .log = true};
     rv_figure *figure = rv_study_figure(run, "features", "Random features on digits", "Share of wrong test digits, geometric mean over seeds and all seeds as a band.",
-                                        (rv_axis){.label = "features N / examples n", .log = true}, (rv_axis){.label = "test error", .log = true});
+                                        x, (rv_axis){.label = "test error", .log = true});
     rv_figure *lengths = rv_study_figure(run, "norms", "The norm of the solution", "Where the error peaks, so does the norm of the coefficients.",
-                                         (rv_axis){.label = "features N / examples n", .log = true}, (rv_axis){.label = "norm", .log = true});
+                                         x, (rv_axis){.label = "norm", .log = true});
     for (variant v = 0; v < VARIANTS; v++) {
-        draw_band(figure, variants[v], errors + v * (unsigned)run->seeds * DEGREES, run->seeds, GRID, grid);
-        draw_band(lengths, variants[v], norms + v * (unsigned)run->seeds * DEGREES, run->seeds, GRID, grid);
+        int points = v == PAIRS ? PAIRS_GRID : GRID;
+        draw_band(figure, variants[v], errors + v * (unsigned)run->seeds * DEGREES, run->seeds, points, grid);
+        draw_band(lengths, variants[v], norms + v * (unsigned)run->seeds * DEGREES, run->seeds, points, grid);
     }
     rv_figure_half(figure);
     rv_figure_half(lengths);
+}
+
+/* errors, norms [VARIANTS][seeds][DEGREES]; both label variants share their features. */
+static rv_status sweep_all(rv_study_run *run, const params *o, sample *t, double *errors, double *norms, rv_error *err)
+{
+    for (int s = 0; s < run->seeds; s++) {
+        RV_TRY(load(run, t, (uint64_t)s, err));
+        for (variant v = 0; v < VARIANTS; v++) {
+            size_t at = (v * (size_t)run->seeds + (size_t)s) * DEGREES;
+            set_targets(t, (uint64_t)s, v == FLIPPED ? o->flipped : 0);
+            if (v != FLIPPED)
+                RV_TRY(draw_features(t, v == PAIRS, o->sigma, (uint64_t)s, err));
+            RV_TRY(sweep(run, t, v, s, errors + at, norms + at, err));
+        }
+    }
+    draw_sweeps(run, errors, norms);
     return RV_OK;
 }
 
 static rv_status run_features(rv_study_run *run, const params *o, rv_error *err)
 {
-    sample t = {.n = (int)o->images, .test = (int)o->test};
-    size_t rows = (size_t)(t.n + t.test), most = 20 * (size_t)t.n, tall = (size_t)(t.n > t.test ? t.n : t.test), tables = (size_t)run->seeds * VARIANTS * DEGREES;
-    double *memory = malloc((rows * PIXELS + (size_t)t.n * CLASSES + tall * most + most * CLASSES + 2 * tables) * sizeof *memory);
-    t.label = malloc(rows * sizeof *t.label);
+    sample t = {.n = (int)o->images, .test = (int)o->test, .most = 10 * o->images};
+    size_t n = (size_t)t.n, test = (size_t)t.test, most = (size_t)t.most, tables = (size_t)run->seeds * VARIANTS * DEGREES;
+    double *memory = malloc(((n + test) * (PIXELS + most + CLASSES) + most * CLASSES + 2 * tables) * sizeof *memory);
+    t.label = malloc((n + test) * sizeof *t.label);
     rv_status status = memory && t.label ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory for %zu features", most);
     if (status == RV_OK) {
         t.x = memory;
-        t.target = t.x + rows * PIXELS;
-        t.a = t.target + (size_t)t.n * CLASSES;
-        t.c = t.a + tall * most;
-        double *errors = t.c + most * CLASSES;
-        status = sweep_features(run, o, &t, errors, errors + tables, err);
+        t.a = t.x + (n + test) * PIXELS;
+        t.b = t.a + n * most;
+        t.c = t.b + test * most;
+        t.target = t.c + most * CLASSES;
+        t.scores = t.target + n * CLASSES;
+        status = sweep_all(run, o, &t, t.scores + test * CLASSES, t.scores + test * CLASSES + tables, err);
     }
     free(memory);
     free(t.label);
@@ -418,13 +454,13 @@ const rv_study rv_study_double_descent = {
     .question = "More parameters than points, and the test error falls a second time. For the polynomial of the slide it does, by many orders, "
                 "without ever reaching the first minimum; for random features on digits it does.",
     .method = "Polynomials: 50 equispaced points on [-1, 1], sin(4.5 x) with noise 0.25, degrees 0 ... 100, pseudoinverse with cut-off 1e-15, noiseless\n"
-              "test on 100 points. Random features: 400 digits averaged to 7 x 7, one-hot squared loss, cos(v x + b) with v of deviation 1/5, least norm,\n"
+              "test on 100 points. Random features: 1000 digits of 28 x 28 pixels in [0, 1], one-hot squared loss, cos(v x + b) with v of deviation 1/5, least norm,\n"
               "1000 other digits to test on. The height of a peak is limited by rounding; only its place and the order of the ends are claimed.",
     .source = "MerkulovDaniil/optim, double_descent_visualization.ipynb; Belkin, Hsu, Ma, Mandal 2019, Reconciling modern machine-learning practice",
     .cost = "1 min",
     .params = &table,
     .quick = "images=100,test=200",
-    .seeds = 5,
+    .seeds = 3,
     .quick_seeds = 1,
     .claims = claims,
     .run = run_study,
