@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,8 +74,9 @@ static rv_status build_model(model *m, const rv_network *network, int64_t rows, 
         rv_shape shape = {.rank = source->input_shape[i].rank + 1, .dim = {rows}};
         for (int k = 1; k < shape.rank; k++)
             shape.dim[k] = source->input_shape[i].dim[k - 1];
-        inputs[i] = rv_graph_input(m->graph, i + 1 < source->inputs ? "input" : "label",
-                                   source->input_dtype[i], shape);
+        char name[24];
+        snprintf(name, sizeof name, i == 0 ? "input" : "input%d", i);
+        inputs[i] = rv_graph_input(m->graph, i + 1 < source->inputs ? name : "label", source->input_dtype[i], shape);
     }
     network->build(m->graph, inputs, network->params);
     RV_TRY(rv_graph_status(m->graph, err));
