@@ -124,11 +124,13 @@ static bool find_workload(const char *name, topic *t)
     return true;
 }
 
-/* The claims as a list: sentence, quantity, source. */
+/* The claims as a list: sentence, quantity, interval, source. */
 static void add_claims(topic *t, const rv_claim *claims)
 {
+    char expected[96];
     for (const rv_claim *c = claims; c->key; c++)
-        rv_text_format(&t->owned, "%s (%s; %s)\n", c->text, c->quantity, c->source);
+        rv_text_format(&t->owned, "%s\n    %s: %s (%s)\n", c->text, c->quantity, rv_claim_expected(c, expected, sizeof expected),
+                       c->source);
     add(t, "claims", t->owned.data);
 }
 

@@ -136,6 +136,32 @@ static int choose(const cli_line *cli, const rv_study **list)
     return 0;
 }
 
+/* What would be checked, without running anything. */
+static int print_plan(const cli_line *cli, const rv_study **list, int count)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < count; i++) {
+        json_t *claims = json_array();
+        if (!cli_has(cli, "json"))
+            printf("%s%s: %s (%s)\n", i ? "\n" : "", list[i]->name, list[i]->title, list[i]->cost);
+        for (const rv_claim *c = list[i]->claims; c->key; c++) {
+            char expected[96];
+            rv_claim_expected(c, expected, sizeof expected);
+            if (!cli_has(cli, "json"))
+                printf("  %s\n      %s: %s\n", c->text, c->quantity, expected);
+            json_array_append_new(claims, json_pack("{s:s,s:s,s:s,s:s,s:s}", "key", c->key, "claim", c->text, "quantity",
+                                                    c->quantity, "source", c->source, "expected", expected));
+        }
+        json_array_append_new(all, json_pack("{s:s,s:o}", "study", list[i]->name, "claims", claims));
+    }
+    json_t *result = json_incref(count == 1 ? json_array_get(all, 0) : all);
+    json_decref(all);
+    if (cli_has(cli, "json"))
+        return cli_print_json(result);
+    json_decref(result);
+    return EXIT_DONE;
+}
+
 static int run_all(session *s, const rv_study **list, int count, rv_study_options *options)
 {
     const cli_line *cli = s->cli;
@@ -170,6 +196,8 @@ static int run(const cli_line *cli)
     int count = choose(cli, list), sets = 0;
     if (count == 0)
         return EXIT_USAGE;
+    if (cli_has(cli, "dry-run"))
+        return print_plan(cli, list, count);
     for (; sets < CLI_MAX && cli_each(cli, "set", sets); sets++)
         set[sets] = cli_each(cli, "set", sets);
     session s = {.cli = cli, .results = json_array()};
@@ -186,6 +214,7 @@ static int run(const cli_line *cli)
 static const cli_option options[] = {
     {"check", 0, NULL, "exit 1 when a claim does not hold", false},
     {"quick", 0, NULL, "smaller and shorter; claims that need the full size are not judged", false},
+    {"dry-run", 'n', NULL, "print the claims, and stop", false},
     {"seeds", 0, "N", "number of seeds; default: the study's own", false},
     {"set", 0, "NAME=VALUE", "a parameter of the study", true},
     {"threads", 0, "N", "workers; results do not depend on it", false},
@@ -203,7 +232,8 @@ const cli_command command_study = {
     .examples = "  ravine study rosenbrock\n"
                 "  ravine study double-descent --set points=40 -o /tmp/dd\n"
                 "  ravine study all --quick --check\n"
-                "  ravine study escape --seeds 5 --json\n",
+                "  ravine study escape --seeds 5 --json\n"
+                "  ravine study sharpness --dry-run\n",
     .options = options,
     .least = 1,
     .most = 1,

@@ -14,7 +14,9 @@ RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "loss-plane", params, PARAMS);
 
 static const rv_claim claims[] = {
-    {"orthogonal", "Two random directions are nearly orthogonal", "|cos| x sqrt(105,866); a standard normal is at most 4", "high dimension", -HUGE_VAL, 4, RV_CLAIM_EVERY, false},
+    {"orthogonal", "Two Gaussian directions are as good as orthogonal", "|cos| x sqrt(parameters); the size of a standard normal", "high dimension", -HUGE_VAL, 4, RV_CLAIM_EVERY, false},
+    {"scaled", "Scaled to the norms of the tensors they live in far fewer dimensions", "|cos| x sqrt(effective dimension)", "variance of the cosine: sum |w_t|^4 / n_t / (sum |w_t|^2)^2",
+     -HUGE_VAL, 4, RV_CLAIM_EVERY, false},
     {"start_slope", "The start is no minimum of its plane", "distance of the plane's minimum from the start", "slide; NN_Surface_Visualization.ipynb", 0.1, HUGE_VAL, RV_CLAIM_EVERY, true},
     {"start_saddle", "and the plane is curved downwards in places", "share of grid points with a negative curvature", "slide; NN_Surface_Visualization.ipynb",
      0.2, 1, RV_CLAIM_EVERY, true},
@@ -77,15 +79,45 @@ static double bent_share(const plane *p, double reach)
     return count ? (double)bent / count : NAN;
 }
 
-static double cosine(const plane *p, int64_t size)
+/* |cos| of directions 0 and 1 of a kind. */
+static double cosine(const rv_objective *o, const float *w, rv_direction kind, uint64_t seed, plane *p)
 {
     double ab = 0, aa = 0, bb = 0;
-    for (int64_t i = 0; i < size; i++) {
+    rv_direction_draw(o, w, kind, seed, 0, p->dx);
+    rv_direction_draw(o, w, kind, seed, 1, p->dy);
+    for (int64_t i = 0; i < o->layout->size; i++) {
         ab += p->dx[i] * p->dy[i];
         aa += p->dx[i] * p->dx[i];
         bb += p->dy[i] * p->dy[i];
     }
-    return ab / sqrt(aa * bb);
+    return fabs(ab) / sqrt(aa * bb);
+}
+
+/* The number of dimensions in which two Gaussian vectors would be as orthogonal as two scaled
+ * directions: a small tensor with large weights counts for much. */
+static double effective_dimension(const rv_objective *o, const float *w)
+{
+    double norms = 0, squares = 0;
+    for (int k = 0; k < o->layout->count; k++) {
+        const rv_tensor *t = &o->layout->tensors[k];
+        int64_t n = rv_shape_size(&t->shape);
+        double sum = 0;
+        for (int64_t i = 0; i < n; i++)
+            sum += (double)w[t->offset + i] * (double)w[t->offset + i];
+        norms += sum;
+        squares += sum * sum / (double)n;
+    }
+    return norms * norms / squares;
+}
+
+static void judge_directions(rv_study_run *run, const rv_objective *o, const float *w, uint64_t seed, plane *p)
+{
+    double n = (double)rv_layout_parameters(o->layout), effective = effective_dimension(o, w);
+    double scaled = cosine(o, w, RV_DIRECTION_TENSOR, seed, p);
+    rv_study_measure(run, "scaled", scaled * sqrt(effective));
+    rv_study_note(run, "Seed %d: the scaled directions have |cos| = %.4f and live in %.0f effective dimensions of %.0f; 1 / sqrt(n) would be %.4f.",
+                  (int)seed, scaled, effective, n, 1 / sqrt(n));
+    rv_study_measure(run, "orthogonal", cosine(o, w, RV_DIRECTION_GAUSSIAN, seed, p) * sqrt(n));
 }
 
 /* The same direction twice: f depends on alpha + beta alone. */
@@ -124,12 +156,14 @@ static rv_status one_seed(rv_study_run *run, const rv_fashion *net, plane *p, ui
         draw(run, "start-test", "Before training: test loss", p, p->test);
     }
     RV_TRY(fill(net->objective, net->end, seed, p, err));
-    rv_study_measure(run, "orthogonal", fabs(cosine(p, net->objective->layout->size)) * sqrt((double)rv_layout_parameters(net->objective->layout)));
+    rv_study_note(run, "Seed %d: training loss %.3f, test loss %.3f, test accuracy %.1f %%.", (int)seed, net->train, net->test, 100 * net->accuracy);
     rv_study_measure(run, "end_bowl", minimum_distance(p));
     rv_study_measure(run, "end_convex", bent_share(p, 0.15));
     for (int k = 0; k < p->n * p->n; k++)
         above += (p->test[k] > p->train[k]) / (double)(p->n * p->n);
     rv_study_measure(run, "test_above", above);
+    judge_directions(run, net->objective, net->end, seed, p);
+    rv_direction_draw(net->objective, net->end, RV_DIRECTION_TENSOR, seed, 0, p->dx);
     if (seed == 0) {
         draw(run, "end-train", "After training: training loss", p, p->train);
         draw(run, "end-test", "After training: test loss", p, p->test);

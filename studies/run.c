@@ -98,24 +98,12 @@ static bool holds(const rv_claim *claim, spread s)
     return s.n > 0 && low >= claim->low && high <= claim->high;
 }
 
-static void expected_text(const rv_claim *claim, char *text, size_t size)
-{
-    if (isinf(claim->low))
-        snprintf(text, size, "at most %.6g", claim->high);
-    else if (isinf(claim->high))
-        snprintf(text, size, "at least %.6g", claim->low);
-    else if (claim->low < claim->high)
-        snprintf(text, size, "%.6g to %.6g", claim->low, claim->high);
-    else
-        snprintf(text, size, "exactly %.6g", claim->low);
-}
-
 static json_t *judge(const rv_study_run *run, const rv_claim *claim, rv_study_verdict *verdict)
 {
     char expected[96];
     json_t *values = json_object_get(run->measured, claim->key), *held;
     spread s = spread_of(values);
-    expected_text(claim, expected, sizeof expected);
+    rv_claim_expected(claim, expected, sizeof expected);
     if (run->quick && claim->full) {
         held = json_null();
         verdict->unjudged++;

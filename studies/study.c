@@ -1,7 +1,8 @@
 /* The registry of studies (one line each in studies.def) and the check of their tables. */
 #include "ravine/study.h"
 
-#include <stdlib.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define STUDY(name) extern const rv_study rv_study_##name;
@@ -50,4 +51,17 @@ rv_status rv_study_check(const rv_study *study, rv_error *err)
                 return rv_fail(err, RV_E_ARGUMENT, "study %s: two claims are called %s", study->name, c->key);
     }
     return RV_OK;
+}
+
+const char *rv_claim_expected(const rv_claim *claim, char *text, size_t size)
+{
+    if (isinf(claim->low))
+        snprintf(text, size, "at most %.6g", claim->high);
+    else if (isinf(claim->high))
+        snprintf(text, size, "at least %.6g", claim->low);
+    else if (claim->low < claim->high)
+        snprintf(text, size, "%.6g to %.6g", claim->low, claim->high);
+    else
+        snprintf(text, size, "exactly %.6g", claim->low);
+    return text;
 }

@@ -49,6 +49,9 @@ RV_API const rv_study *rv_study_find(const char *name);
 /* Claims and parameters are well formed: unique keys, a source, an interval that is not empty. */
 RV_API rv_status rv_study_check(const rv_study *study, rv_error *err);
 
+/* "at most 0.01", "0.9 to 1.1": the interval in words; returns text. */
+RV_API const char *rv_claim_expected(const rv_claim *claim, char *text, size_t size);
+
 typedef struct rv_study_options {
     const char *dir;  /* results go here; made if missing */
     const char *data; /* folder of data sets, or NULL: procedural data */

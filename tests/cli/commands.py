@@ -13,9 +13,10 @@ from support import PROGRAM, Case, clean_environment, commands, names, options, 
 # Arguments with which a command succeeds without training anything.
 HARMLESS = {
     "list": [[], ["optimizers"], ["workloads", "*"]],
-    "explain": [["adamw"], ["rosenbrock"], ["quick"]],
+    "explain": [["adamw"], ["rosenbrock"], ["double-descent"], ["quick"]],
     "train": [["rosenbrock", "--dry-run"], ["rosenbrock", "--explain"], ["rosenbrock", "-n", "--seed", "0..2"]],
     "bench": [["--dry-run"]],
+    "study": [["escape", "-n"], ["all", "--dry-run"]],
     "data": [[], ["list"]],
     "doctor": [["--no-limits"]],
     "completion": [["bash"], ["zsh"], ["fish"]],
@@ -119,6 +120,8 @@ class Errors(Case):
             if len(name) > 3:
                 self.fails(2, "train", "rosenbrock", "-n", "--optimizer", misspelt(name), says=[name])
                 self.fails(2, "explain", misspelt(name), says=[name])
+        for name in names("studies"):
+            self.fails(2, "study", misspelt(name), "-n", says=[name])
         for name in names("schedules"):
             self.fails(2, "train", "rosenbrock", "-n", "--schedule", misspelt(name), says=[name])
 

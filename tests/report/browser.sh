@@ -2,10 +2,10 @@
 # Opens reports of made-up runs in headless Chromium and lets the page test itself
 # (#selftest): all charts drawn, no error, the axis switches work, nothing is wider than
 # the window.  77: no browser or no Python here.
-#     browser.sh WRITE_PAGE SOURCE_FOLDER
+#     browser.sh WRITE_PAGE SOURCE_FOLDER RAVINE
 set -eu
 
-write_page=$1 source=$2
+write_page=$1 source=$2 ravine=$3
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || exit 77
 command -v python3 >/dev/null || exit 77
 
@@ -20,20 +20,15 @@ expect() { # PAGE ATTRIBUTE VALUE
     fi
 }
 
-check() { # PAGE DIR FIGURES
-    "$write_page" "$2" "$work/$1.html"
+open_page() { # PAGE FIGURES
     timeout 240 "$browser" --headless=new --no-sandbox --disable-gpu --user-data-dir="$work/profile" \
         --enable-logging=stderr --virtual-time-budget=15000 --dump-dom "file://$work/$1.html#selftest" \
         >"$work/$1.dom" 2>"$work/$1.log" || { echo "$1: the browser failed" >&2; tail -5 "$work/$1.log" >&2; failed=1; }
     grep -o '<html[^>]*>' "$work/$1.dom" | head -1 >"$work/$1.html-tag"
     expect "$1" data-selftest done
     expect "$1" data-errors ""
-    expect "$1" data-figures "$3"
-    expect "$1" data-drawn "$3"
-    expect "$1" data-axis-before linear
-    expect "$1" data-axis-after log
-    expect "$1" data-axis-back linear
-    expect "$1" data-axis-title "training time (s)"
+    expect "$1" data-figures "$2"
+    expect "$1" data-drawn "$2"
     expect "$1" data-svg true
     expect "$1" data-overflow false
     expect "$1" data-scripts 3
@@ -41,6 +36,21 @@ check() { # PAGE DIR FIGURES
         echo "$1: the page wrote to the console" >&2
         failed=1
     fi
+}
+
+check() { # PAGE DIR FIGURES
+    "$write_page" "$2" "$work/$1.html"
+    open_page "$1" "$3"
+    expect "$1" data-axis-before linear
+    expect "$1" data-axis-after log
+    expect "$1" data-axis-back linear
+    expect "$1" data-axis-title "training time (s)"
+}
+
+study() { # NAME FIGURES: sliders are moved by the self-test
+    "$ravine" study "$1" --quick -q -o "$work/$1" >/dev/null
+    cp "$work/$1/index.html" "$work/$1.html"
+    open_page "$1" "$2"
 }
 
 python3 "$source/fixture.py" bench "$work/bench"
@@ -54,4 +64,7 @@ check hostile "$work/hostile" 13
 check partial "$work/partial" 9
 # 2 and 3
 check runs "$work/runs" 5
+study rosenbrock 3
+study escape 4
+study loss-plane 4
 exit $failed
