@@ -15,14 +15,16 @@ RV_PARAM_TABLE(table, "loss-line", params, PARAMS);
 static const rv_claim claims[] = {
     {"start_slope", "The start lies on a slope: the line falls beyond it", "share of lines whose minimum is not within 0.02 of the start",
      "slide; NN_Surface_Visualization.ipynb", 0.8, 1, RV_CLAIM_EVERY, true},
-    {"start_bent", "and the lines through it are not convex", "share of lines with a negative second difference", "slide; NN_Surface_Visualization.ipynb",
-     0.8, 1, RV_CLAIM_EVERY, true},
+    {"start_bent", "and the loss is not convex there, which one line proves", "share of lines with a negative second difference", "slide; NN_Surface_Visualization.ipynb",
+     1e-9, 1, RV_CLAIM_EVERY, true},
     {"end_bowl", "After training the point lies in a bowl", "largest |alpha| of the minima of the lines", "slide; NN_Surface_Visualization.ipynb", 0, 0.15, RV_CLAIM_EVERY, true},
     {"end_convex", "which is convex along every line", "share of lines with a negative second difference, |alpha| up to 0.2", "slide: a smooth bowl", 0, 0, RV_CLAIM_EVERY, true},
     {"test_above", "The test loss lies above the training loss everywhere", "smallest test - training loss along the lines, after training", "slide; NN_Surface_Visualization.ipynb",
      0, HUGE_VAL, RV_CLAIM_EVERY, true},
     {"same_loss", "Dropout 0.2 before one layer changes little", "test loss with dropout / without", "the notebook's printed values: 0.357 / 0.360", 0.9, 1.1, RV_CLAIM_MEAN, true},
     {"dropout_width", "It does not flatten the surface", "width of the bowl at +10 % with dropout / without", "control: the figure shows a slightly steeper slice",
+     -HUGE_VAL, 1.1, RV_CLAIM_MEAN, true},
+    {"dropout_rise", "nor when the rise is the same in both", "width of the bowl at a rise of 0.03 with dropout / without", "control: 10 % of a larger loss is a larger rise",
      -HUGE_VAL, 1.1, RV_CLAIM_MEAN, true},
     {"gap", "It makes the gap between test and training smaller", "test - training loss with dropout / without", "the figure: 0.008 against 0.023", -HUGE_VAL, 1, RV_CLAIM_MEAN, true},
     {NULL, NULL, NULL, NULL, 0, 0, RV_CLAIM_EVERY, false}};
@@ -55,10 +57,10 @@ static bool bends_down(const double *x, const double *f, double reach)
     return false;
 }
 
-/* Length of the interval around 0 in which f < 1.1 f(0), interpolated; the edge where it does not end. */
-static double width(const double *x, const double *f)
+/* Length of the interval around 0 in which f < level, interpolated; the edge where it does not end. */
+static double width(const double *x, const double *f, double level)
 {
-    double ends[2], level = 1.1 * f[N / 2];
+    double ends[2];
     for (int side = 0; side < 2; side++) {
         int step = side ? 1 : -1, i = N / 2;
         while (i > 0 && i < N - 1 && f[i + step] < level)
@@ -91,20 +93,22 @@ static rv_status measure_lines(rv_objective *o, const float *w, int directions, 
 /* ---- the study ------------------------------------------------------------------------------ */
 
 typedef struct outcome {
-    double width, train, test; /* width: mean over directions, training loss */
+    double width, rise;        /* of the training bowl at +10 % and at +0.03, mean over directions */
+    double train, test;
 } outcome;
 
 static void judge(rv_study_run *run, const lines *start, const lines *end, int directions, outcome *out)
 {
     double x[N], slope = 0, bent = 0, far = 0, curved = 0, gap = HUGE_VAL;
     places(x);
-    out->width = 0;
+    out->width = out->rise = 0;
     for (int k = 0; k < directions; k++) {
         slope += (fabs(place_of_minimum(x, start->train[k])) > 0.021) / (double)directions;
         bent += bends_down(x, start->train[k], 1) / (double)directions;
         far = fmax(far, fabs(place_of_minimum(x, end->train[k])));
         curved += bends_down(x, end->train[k], 0.2) / (double)directions;
-        out->width += width(x, end->train[k]) / directions;
+        out->width += width(x, end->train[k], 1.1 * end->train[k][N / 2]) / directions;
+        out->rise += width(x, end->train[k], end->train[k][N / 2] + 0.03) / directions;
         for (int i = 0; i < N; i++)
             gap = fmin(gap, end->test[k][i] - end->train[k][i]);
     }
@@ -163,6 +167,7 @@ static rv_status all_nets(rv_study_run *run, const params *o, lines *start, line
         }
         rv_study_measure(run, "same_loss", out[1].test / out[0].test);
         rv_study_measure(run, "dropout_width", out[1].width / out[0].width);
+        rv_study_measure(run, "dropout_rise", out[1].rise / out[0].rise);
         rv_study_measure(run, "gap", (out[1].test - out[1].train) / (out[0].test - out[0].train));
     }
     return RV_OK;

@@ -25,7 +25,7 @@ static const rv_claim claims[] = {
     {"edge_middle", "Full-batch gradient descent drives the sharpness up to 2 / lr and keeps it there", "mean lr x lambda_max over the last quarter, lr 0.4",
      "Cohen et al. 2021", 1.9, 2.2, RV_CLAIM_EVERY, true},
     {"edge_large", "at every learning rate", "mean lr x lambda_max over the last quarter, lr 0.6", "Cohen et al. 2021", 1.9, 2.2, RV_CLAIM_EVERY, true},
-    {"sharpening", "Below the edge the sharpness rises on its own", "lambda_max over the last quarter / at the start, lr 0.2", "Cohen et al. 2021: progressive sharpening", 1.2, HUGE_VAL, RV_CLAIM_EVERY, true},
+    {"sharpening", "Below the edge the sharpness rises on its own", "lambda_max over the last quarter / at the start, lr 0.2", "Cohen et al. 2021: progressive sharpening", 1, HUGE_VAL, RV_CLAIM_EVERY, true},
     {"small_lr_sharper", "so on the edge a smaller learning rate ends in a sharper place", "lambda_max at the end, lr 0.4 / lr 0.6", "slide: large steps find wide minima", 1.3, HUGE_VAL, RV_CLAIM_EVERY, true},
     {"batch", "At equal training loss a small batch has found a flatter place than the full batch", "lambda_max, small / full batch", "slide; Keskar et al. 2017",
      -HUGE_VAL, 1, RV_CLAIM_MEAN, true},
