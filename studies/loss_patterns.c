@@ -9,8 +9,8 @@
 #include "studies/digits.h"
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                \
-    INT(steps, 2000, 10, 1000000, 0, "of Adam on the plane")                                 \
-    REAL(lr, 0.002, 0, 1, RV_PARAM_LOG | RV_PARAM_OPEN_LO, "of Adam")                        \
+    INT(steps, 6000, 10, 1000000, 0, "of Adam on the plane")                                 \
+    REAL(lr, 0.003, 0, 1, RV_PARAM_LOG | RV_PARAM_OPEN_LO, "of Adam")                        \
     INT(cells, 8, 1, 50, 0, "bright and as many dark cells of a step")                       \
     INT(width, 64, 4, 1024, 0, "of the hidden layer of every network")                       \
     INT(images, 2000, 100, 50000, 0, "digits to train on")                                   \
@@ -427,7 +427,7 @@ const rv_study rv_study_loss_patterns = {
               "gradient beyond a loss of 2.5; Adam. The original draws 50 x 50 pixels with convolutional networks on Fashion-MNIST at ten thousand times\n"
               "the cost. A cell counts as right when its loss lies on its side of the one best threshold.",
     .source = "Skorokhodov, Burtsev 2019, Loss Landscape Sightseeing with Multi-Point Optimization, arXiv 1910.03867",
-    .cost = "1 min",
+    .cost = "4 min",
     .params = &table,
     .quick = "steps=60,width=16,images=300",
     .seeds = 3,
