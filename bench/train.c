@@ -8,7 +8,7 @@
 
 #include "ravine/ravine.h"
 
-enum { MAX_STEPS = 100000 };
+enum { LEAST_STEPS = 3, MAX_STEPS = 100000 };
 
 static const struct model {
     const char *name, *workload;
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     check(rv_optimizer_new_flat(&optimizer, &options, objective->layout, w, &err), &err);
     double end = rv_clock() + atof(argv[5]), loss = 0;
     int steps = 0;
-    for (int warm = 3; warm > 0 || (rv_clock() < end && steps < MAX_STEPS); warm--) {
+    for (int warm = 3; warm > 0 || steps < LEAST_STEPS || (rv_clock() < end && steps < MAX_STEPS); warm--) {
         double start = rv_clock();
         rv_batch batch = {.seed = 0, .step = (uint64_t)steps, .parts = 1};
         check(rv_objective_value_grad(objective, w, batch, g, &loss, &err), &err);

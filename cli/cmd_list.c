@@ -18,6 +18,14 @@ static bool optimizer_entry(int i, const char **name, const char **title)
     return method != NULL;
 }
 
+static bool wrapper_entry(int i, const char **name, const char **title)
+{
+    const rv_method_info *wrapper = rv_wrapper_at(i);
+    if (wrapper)
+        *name = wrapper->name, *title = wrapper->title;
+    return wrapper != NULL;
+}
+
 static bool schedule_entry(int i, const char **name, const char **title)
 {
     const rv_schedule_info *schedule = rv_schedule_at(i);
@@ -55,6 +63,7 @@ static const struct kind {
     entry_at *at;
 } kinds[] = {
     {"optimizers", optimizer_entry},
+    {"wrappers", wrapper_entry},
     {"schedules", schedule_entry},
     {"workloads", workload_entry},
     {"studies", study_entry},
@@ -113,7 +122,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 
 const cli_command command_list = {
     .name = "list",
-    .synopsis = "[optimizers|schedules|workloads|studies|suites] [GLOB]",
+    .synopsis = "[optimizers|wrappers|schedules|workloads|studies|suites] [GLOB]",
     .summary = "List what there is, one line each",
     .examples = "  ravine list\n  ravine list optimizers 'ada*'\n  ravine list workloads --json\n",
     .options = options,

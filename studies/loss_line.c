@@ -186,7 +186,7 @@ const rv_study rv_study_loss_line = {
     .title = "The loss along a random line",
     .question = "Before training the network sits on a slope that is not even convex; after training, in a smooth bowl. Does dropout make the "
                 "bowl flatter?",
-    .method = "The course's convolutional network (105,866 parameters) on Fashion-MNIST, SGD with momentum 0.9; fewer and larger steps than the course's\n"
+    .method = "The course's convolutional network (105,818 parameters; the notebook has 48 more, biases of the convolutions) on Fashion-MNIST, SGD with momentum 0.9; fewer and larger steps than the course's\n"
               "25 epochs of lr 0.01 and batch 512, which --set steps=2925,batch=512,lr=0.01 gives. Lines of 31 points, alpha in [-0.3, 0.3], five directions\n"
               "per seed, each tensor of a direction scaled to the norm of its weights; evaluation mode on the same 512 images of each split.\n"
               "Not copied from the notebook: one random key for all tensors, a single direction, a single batch.",

@@ -196,7 +196,7 @@ const rv_study rv_study_loss_plane = {
     .name = "loss-plane",
     .title = "The loss over a random plane",
     .question = "The same network in two random directions: a slope with saddles before training, a bowl after. A smooth slice says little about "
-                "the 105,864 directions that are not shown.",
+                "the hundred thousand directions that are not shown.",
     .method = "The course's convolutional network on Fashion-MNIST, trained as in loss-line; 25 x 25 points over [-0.3, 0.3]^2 around the start and\n"
               "the end, training and test loss on the same 512 images of each split, dropout off. Curvature is by second differences of the grid;\n"
               "a value below -2e-6 of the loss counts as negative, float32 rounding being less. --set points=51 is the course's grid.",

@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* Raised when a struct or a meaning below changes. */
-#define RV_OPTIM_ABI 1
+#define RV_OPTIM_ABI 2
 RV_API int rv_optim_abi(void);
 
 typedef struct rv_optimizer rv_optimizer;
@@ -30,9 +30,16 @@ typedef struct rv_optimizer_options {
     /* JSON list [{"name": GLOB, "role": ROLE|[ROLE..], "rank": N|[MIN,MAX], "method": NAME,
      * "params": {..}}, ...]; absent keys match everything.  NULL: the method's own list. */
     const char *rules;
-    rv_dtype dtype;     /* RV_F32 or RV_F64: of parameters, gradients and state */
+    rv_dtype dtype;     /* RV_F32 or RV_F64: of parameters, gradients and, unless state_dtype says otherwise, state */
     rv_pool *pool;      /* borrowed; NULL: the calling thread */
-    uint64_t seed;      /* of methods that draw random numbers; none does yet */
+    uint64_t seed;      /* of methods that draw random numbers, and of rounding to bf16 */
+    /* RV_BF16: slots that are updated element by element are kept in half the memory, rounded
+     * stochastically; anything else: state has the type of the weights. */
+    rv_dtype state_dtype;
+    /* What stands around the method, in this order: "clip_norm(max_norm=1),ema(decay=0.999)", or
+     * JSON ["clip_norm", {"name": "ema", "params": {"decay": 0.999}}]; NULL: nothing.  Parameters
+     * are also reached as "ema.decay"; a wrapper that is there twice is "ema" and "ema#2". */
+    const char *wrappers;
 } rv_optimizer_options;
 
 /* tensors [count]: name, role and shape (offset is used by the flat calls only);
@@ -54,7 +61,32 @@ RV_API rv_status rv_optimizer_step(rv_optimizer *optimizer, void *const *w, cons
                                    rv_error *err);
 RV_API rv_status rv_optimizer_step_flat(rv_optimizer *optimizer, void *w, const void *g, rv_error *err);
 
-/* Steps made so far. */
+/* ---- steps that need more than one gradient -------------------------- */
+
+/* What a method may ask for beside the gradient it is given. */
+typedef enum rv_probe {
+    RV_PROBE_GRADIENT, /* of the loss of the same batch */
+    RV_PROBE_SAMPLED   /* the same with labels drawn from the model's own output (Sophia-G's
+                          Gauss-Newton-Bartlett estimate); RV_E_UNSUPPORTED where there is none */
+} rv_probe;
+
+/* Fills g [count] with a gradient at w [count], which need not be the weights that are trained:
+ * they may lie elsewhere and are not to be changed.  *loss is what belongs to it.  A status other
+ * than RV_OK ends the step with it. */
+typedef rv_status rv_closure(void *context, rv_probe probe, const void *const *w, void *const *g,
+                             double *loss, rv_error *err);
+typedef rv_status rv_closure_flat(void *context, rv_probe probe, const void *w, void *g, double *loss,
+                                  rv_error *err);
+
+/* rv_optimizer_step for any method: closure is called for gradients beside g, never for g
+ * itself.  rv_optimizer_step is enough, and closure never called, unless this says so: */
+RV_API bool rv_optimizer_wants_closure(const rv_optimizer *optimizer);
+RV_API rv_status rv_optimizer_step_closure(rv_optimizer *optimizer, void *const *w, const void *const *g,
+                                           rv_closure *closure, void *context, rv_error *err);
+RV_API rv_status rv_optimizer_step_closure_flat(rv_optimizer *optimizer, void *w, const void *g,
+                                                rv_closure_flat *closure, void *context, rv_error *err);
+
+/* Steps made so far; a gradient that a wrapper only accumulates is none. */
 RV_API int64_t rv_optimizer_steps(const rv_optimizer *optimizer);
 
 /* What schedules act on, before a step: every learning rate is multiplied by factor
@@ -113,6 +145,10 @@ typedef struct rv_method_info {
 /* Method number i in order of registration, or NULL beyond the last. */
 RV_API const rv_method_info *rv_method_at(int i);
 RV_API const rv_method_info *rv_method_find(const char *name);
+
+/* Wrappers are declared as methods are; state counts in bytes like theirs. */
+RV_API const rv_method_info *rv_wrapper_at(int i);
+RV_API const rv_method_info *rv_wrapper_find(const char *name);
 
 /* ---- schedules ------------------------------------------------------- */
 

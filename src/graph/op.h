@@ -9,7 +9,7 @@
 
 #include "ravine/graph.h"
 
-enum { RV_OP_INPUTS = 5 };
+enum { RV_OP_INPUTS = 5, RV_PACK_PARTS = 2 };
 
 typedef struct rv_node rv_node;
 typedef struct rv_call rv_call;
@@ -23,7 +23,8 @@ typedef struct rv_kernels {
     /* Bytes of prepared weights; NULL: 0.  Only input 1 is packed, and only where it is a
      * parameter: otherwise call->packed is NULL. */
     size_t (*packed)(const rv_node *node);
-    rv_status (*pack)(const rv_node *node, const void *prepared, const void *weight, void *packed,
+    /* Runs once for every part in [0, RV_PACK_PARTS), by whichever workers: parts write apart. */
+    rv_status (*pack)(const rv_node *node, const void *prepared, const void *weight, void *packed, int part,
                       rv_error *err);
     /* State built once per plan (library descriptors), immutable afterwards; NULL: none. */
     rv_status (*prepare)(const rv_node *node, void **prepared, rv_error *err);
@@ -63,7 +64,9 @@ struct rv_node {
     rv_shape shape;
     rv_dtype dtype;      /* of the result: RV_F32 stands for the backend's float */
     const void *attr;    /* the operation's own attributes, owned by the graph */
-    bool bf16;           /* set by the planner: products in bf16 */
+    /* set by the planner */
+    bool bf16;           /* products in bf16 */
+    bool wants_first;    /* the first input gets a gradient */
 };
 
 /* One execution of a node.  Pointers to float data are double for ref, float for cpu. */

@@ -64,10 +64,10 @@ static size_t saved_size(const rv_node *node)
     return node->bf16 ? ask(node, rv_conv_rounded) : 0;
 }
 
-static rv_status pack(const rv_node *node, const void *prepared, const void *weight, void *packed,
+static rv_status pack(const rv_node *node, const void *prepared, const void *weight, void *packed, int part,
                       rv_error *err)
 {
-    return is_empty(node) ? RV_OK : rv_conv_pack(prepared, weight, packed, err);
+    return is_empty(node) || part > 0 ? RV_OK : rv_conv_pack(prepared, weight, packed, err);
 }
 
 /* The packed kernel of a call. */

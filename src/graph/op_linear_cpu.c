@@ -16,6 +16,7 @@
 enum {
     BLOCK_BYTES = 1 << 18,  /* of a block of the result */
     LARGE_WEIGHT = 1 << 18, /* elements: beyond the second-level cache with their transpose */
+    BF16_LEAST = 32,        /* rows from which on rounding the weight pays */
     BF16_ROWS = 48          /* from here on a sum over the rows is faster in bf16 */
 };
 
@@ -37,7 +38,7 @@ static extents extents_of(const rv_node *node)
 static bool takes_bf16(const rv_node *node)
 {
     const extents x = extents_of(node);
-    return node->bf16 && x.rows > 0 && x.in > 0 && x.out > 0 && rv_dense_possible();
+    return node->bf16 && x.rows >= BF16_LEAST && x.in > 0 && x.out > 0 && rv_dense_possible();
 }
 
 /* ---- memory ----------------------------------------------------------- */
@@ -47,7 +48,7 @@ static rv_status prepare(const rv_node *node, void **prepared, rv_error *err)
     const extents x = extents_of(node);
     rv_dense *dense = NULL;
     if (takes_bf16(node))
-        RV_TRY(rv_dense_new(&dense, x.rows, x.in, x.out, err));
+        RV_TRY(rv_dense_new(&dense, x.rows, x.in, x.out, node->wants_first, err));
     *prepared = dense;
     return RV_OK;
 }
@@ -78,12 +79,14 @@ static size_t packed(const rv_node *node)
     return x.rows >= least ? (size_t)(x.in * x.out) * sizeof(float) : 0;
 }
 
-static rv_status pack(const rv_node *node, const void *prepared, const void *weight, void *to, rv_error *err)
+static rv_status pack(const rv_node *node, const void *prepared, const void *weight, void *to, int part,
+                      rv_error *err)
 {
     const extents x = extents_of(node);
     if (prepared)
-        return rv_dense_pack(prepared, weight, to, err);
-    rv_cpu()->gemm->transpose(x.out, x.in, weight, x.in, to, x.out);
+        return part == 0 || node->wants_first ? rv_dense_pack(prepared, part == 1, weight, to, err) : RV_OK;
+    const int64_t from = x.out * part / RV_PACK_PARTS, rows = x.out * (part + 1) / RV_PACK_PARTS - from;
+    rv_cpu()->gemm->transpose(rows, x.in, (const float *)weight + from * x.in, x.in, (float *)to + from, x.out);
     return RV_OK;
 }
 

@@ -189,19 +189,25 @@ static void pack_one(void *context, int task, int worker)
     (void)worker;
     const packing *job = context;
     rv_plan *plan = job->plan;
-    rv_pack *pack = &plan->packs[task];
+    rv_pack *pack = &plan->packs[task / RV_PACK_PARTS];
+    const int part = task % RV_PACK_PARTS;
     const char *weight = job->w + (size_t)plan->layout.tensors[pack->parameter].offset * plan->element;
-    pack->err.status = kernels_at(plan, pack->node)->pack(&plan->program.nodes[pack->node], plan->prepared[pack->node],
-                                                          weight, (char *)plan->packed.base + pack->offset, &pack->err);
+    pack->err[part].status = kernels_at(plan, pack->node)->pack(&plan->program.nodes[pack->node],
+                                                                plan->prepared[pack->node], weight,
+                                                                (char *)plan->packed.base + pack->offset, part,
+                                                                &pack->err[part]);
 }
 
 rv_status rv_plan_pack(rv_plan *plan, const void *w, rv_pool *pool, rv_error *err)
 {
     packing job = {plan, w};
-    rv_pool_run(pool, plan->pack_count, pack_one, &job);
-    for (int i = 0; i < plan->pack_count; i++)
-        if (plan->packs[i].err.status != RV_OK)
-            return rv_fail(err, plan->packs[i].err.status, "%s", plan->packs[i].err.message);
+    const int tasks = plan->pack_count * RV_PACK_PARTS;
+    rv_pool_run(pool, tasks, pack_one, &job);
+    for (int i = 0; i < tasks; i++) {
+        const rv_error *found = &plan->packs[i / RV_PACK_PARTS].err[i % RV_PACK_PARTS];
+        if (found->status != RV_OK)
+            return rv_fail(err, found->status, "%s", found->message);
+    }
     plan->is_packed = true;
     return RV_OK;
 }

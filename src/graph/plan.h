@@ -9,7 +9,7 @@
 typedef struct rv_pack {
     int node, parameter;
     size_t offset; /* in the packed region */
-    rv_error err;  /* of the last run */
+    rv_error err[RV_PACK_PARTS]; /* of the last run */
 } rv_pack;
 
 struct rv_plan {

@@ -110,6 +110,7 @@ static rv_status number_steps(builder *b, rv_error *err)
         life *out = &b->lives[program->nodes[i].out];
         if (has_gradient(out))
             out->backward = program->forward + program->backward++;
+        program->nodes[i].wants_first = has_gradient(out) && has_gradient(life_of(b, program->nodes[i].in[0]));
     }
     return RV_OK;
 }

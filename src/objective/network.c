@@ -13,7 +13,7 @@
 #include "objective/reduce.h"
 #include "objective/sampler.h"
 
-enum { RECOMPUTE_BATCHES = 16, MAX_SHARDS = 64 };
+enum { RECOMPUTE_BATCHES = 16 };
 static const double STATISTICS_MOMENTUM = 0.1; /* of the running statistics, as torch's default */
 
 /* What one shard leaves behind. */
@@ -43,7 +43,7 @@ typedef struct network_objective {
     rv_sampler sampler;
     int64_t *ids;           /* [shards * rows], -1 beyond the batch */
     rv_arena gradients;     /* [shards][layout size] */
-    void *gradient[MAX_SHARDS];
+    void *gradient[RV_SHARDS_MOST];
     char *statistics;       /* [shards][state size] of the batch just run */
     shard_result *results;  /* [max(shards, evaluation shards)] */
 } network_objective;
@@ -360,7 +360,7 @@ static rv_status network_value_grad(rv_objective *objective, const void *w, rv_b
         return rv_fail(err, RV_E_RANGE, "%s: step %llu: the batch has no example with a label", o->base.name,
                        (unsigned long long)batch.step);
     *loss = total[0] / total[1];
-    bool finite = rv_reduce_shards(o->gradient, o->shards, o->base.layout->size, o->base.dtype,
+    bool finite = rv_reduce_shards((const void *const *)o->gradient, o->shards, o->base.layout->size, o->base.dtype,
                                    1 / total[1], g, o->pool);
     if (!finite)
         return name_nonfinite(o, g, err);
@@ -411,7 +411,7 @@ static const rv_objective_methods methods = {.init = network_init, .value_grad =
 rv_status rv_network_new(rv_objective **out, const rv_network *network, const rv_workload_env *env,
                          rv_error *err)
 {
-    assert(network->shards >= 1 && network->shards <= MAX_SHARDS);
+    assert(network->shards >= 1 && network->shards <= RV_SHARDS_MOST);
     network_objective *o = calloc(1, sizeof *o);
     if (!o) {
         rv_source_free(network->source);

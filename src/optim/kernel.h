@@ -23,6 +23,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "optim/dice.h"
 #include "optim/method.h"
 
 #define RV_KERNEL_OF(name) ((rv_kernel){name##_loop_f32, name##_loop_f64})

@@ -1,18 +1,23 @@
 /* The loop over the tiles of a block for the kernel RV_KERNEL with arguments
  * RV_KERNEL_ARGS; included after its tile function.  RV_KERNEL_MEASURES: a kernel that
- * writes sums or slots and leaves the weights alone. */
+ * writes sums or slots and leaves the weights alone.  RV_KERNEL_FILTER: t->out is a new
+ * gradient. */
 
-RV_INLINE rv_fault RV_FN(RV_PASTE(RV_KERNEL, _tile))(rv_tile *t, const RV_KERNEL_ARGS *args, RV_REAL *w)
+RV_INLINE rv_fault RV_FN(RV_PASTE(RV_KERNEL, _tile))(rv_tile *t, const RV_KERNEL_ARGS *args, RV_REAL *to)
 {
     if (!RV_FN(rv_finite)(t->g, t->n))
         return RV_FAULT_GRADIENT;
     RV_FN(RV_KERNEL)(t, args);
 #ifdef RV_KERNEL_MEASURES
-    (void)w;
+    (void)to;
+#elif defined(RV_KERNEL_FILTER)
+    if (!RV_FN(rv_finite)(t->out, t->n))
+        return RV_FAULT_FILTER;
+    memcpy(to, t->out, (size_t)t->n * sizeof *to);
 #else
     if (!RV_FN(rv_finite)(t->out, t->n))
         return RV_FAULT_UPDATE;
-    memcpy(w, t->out, (size_t)t->n * sizeof *w);
+    memcpy(to, t->out, (size_t)t->n * sizeof *to);
 #endif
     return RV_FAULT_NONE;
 }
@@ -21,21 +26,30 @@ RV_CLONES static rv_fault RV_FN(RV_PASTE(RV_KERNEL, _loop))(const rv_block *bloc
 {
     enum { FULL = RV_TILE };
     const RV_KERNEL_ARGS args = *(const RV_KERNEL_ARGS *)block->args;
-    RV_REAL out[FULL] __attribute__((aligned(64)));
+    RV_REAL out[FULL] __attribute__((aligned(64))), open[RV_MAX_SLOTS][FULL] __attribute__((aligned(64)));
     double sum[RV_MAX_SUMS][RV_SUM_LANES] = {{0}};
-    RV_REAL *w = block->w;
     const RV_REAL *g = block->g;
     rv_fault fault = RV_FAULT_NONE;
+#ifdef RV_KERNEL_FILTER
+    RV_REAL *to = block->to;
+#else
+    RV_REAL *to = block->w;
+#endif
     for (int64_t at = 0; at < block->size && fault == RV_FAULT_NONE; at += FULL) {
-        rv_tile t = {.w = w + at, .g = g + at, .out = out, .sum = sum, .n = FULL, .tensor = block->tensor};
+        rv_tile t = {.w = (const RV_REAL *)block->w + at, .g = g + at, .out = out, .sum = sum, .n = FULL,
+                     .tensor = block->tensor, .at = block->start + at};
         for (int k = 0; k < RV_MAX_SLOTS; k++)
             t.s[k] = block->slot[k] ? (RV_REAL *)block->slot[k] + at : NULL;
+        if (block->packed)
+            RV_FN(rv_open_slots)(block, at, &t, open[0]);
         if (block->size - at >= FULL) {
-            fault = RV_FN(RV_PASTE(RV_KERNEL, _tile))(&t, &args, w + at);
+            fault = RV_FN(RV_PASTE(RV_KERNEL, _tile))(&t, &args, to + at);
         } else {
             t.n = (int)(block->size - at);
-            fault = RV_FN(RV_PASTE(RV_KERNEL, _tile))(&t, &args, w + at);
+            fault = RV_FN(RV_PASTE(RV_KERNEL, _tile))(&t, &args, to + at);
         }
+        if (block->packed && fault == RV_FAULT_NONE)
+            RV_FN(rv_close_slots)(block, at, &t);
     }
     for (int k = 0; k < RV_MAX_SUMS && block->sums; k++)
         block->sums[k] = RV_FN(rv_lanes)(sum[k]);
@@ -45,3 +59,4 @@ RV_CLONES static rv_fault RV_FN(RV_PASTE(RV_KERNEL, _loop))(const rv_block *bloc
 #undef RV_KERNEL
 #undef RV_KERNEL_ARGS
 #undef RV_KERNEL_MEASURES
+#undef RV_KERNEL_FILTER

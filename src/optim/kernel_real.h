@@ -7,6 +7,7 @@ typedef struct rv_tile {
     RV_REAL *out;             /* the new weights */
     double (*sum)[RV_SUM_LANES];
     int n, tensor;
+    int64_t at;               /* of the tile within its tensor */
 } rv_tile;
 
 /* -1, 0 or 1; 0 for both zeros. */
@@ -34,8 +35,49 @@ RV_INLINE void RV_FN(rv_dot)(const RV_REAL *a, const RV_REAL *b, int64_t n, doub
         lanes[j] += (double)a[i + j] * (double)b[i + j];
 }
 
+/* Adds |a| to lanes. */
+RV_INLINE void RV_FN(rv_absolute)(const RV_REAL *a, int64_t n, double *lanes)
+{
+    int64_t i = 0;
+    for (; i + RV_SUM_LANES <= n; i += RV_SUM_LANES)
+        for (int j = 0; j < RV_SUM_LANES; j++)
+            lanes[j] += fabs((double)a[i + j]);
+    for (int j = 0; i + j < n; j++)
+        lanes[j] += fabs((double)a[i + j]);
+}
+
 /* The lanes of a sum, added in a fixed tree. */
 RV_INLINE double RV_FN(rv_lanes)(const double *lane)
 {
     return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+enum { RV_FN(rv_tile_size) = 512 / (int)sizeof(RV_REAL) }; /* elements of a full tile */
+
+/* Slots that are bf16 in memory: in a tile they are RV_REAL, in room [RV_MAX_SLOTS][RV_TILE]. */
+RV_INLINE void RV_FN(rv_open_slots)(const rv_block *block, int64_t at, rv_tile *t, RV_REAL *room)
+{
+    const int64_t left = block->size - at;
+    const int n = left < RV_FN(rv_tile_size) ? (int)left : RV_FN(rv_tile_size);
+    for (int k = 0; k < RV_MAX_SLOTS; k++) {
+        if (!(block->packed >> k & 1) || !block->slot[k])
+            continue;
+        const uint16_t *from = (const uint16_t *)block->slot[k] + at;
+        RV_REAL *to = room + k * RV_FN(rv_tile_size);
+        for (int i = 0; i < n; i++)
+            to[i] = (RV_REAL)rv_bf16_open(from[i]);
+        t->s[k] = to;
+    }
+}
+
+RV_INLINE void RV_FN(rv_close_slots)(const rv_block *block, int64_t at, const rv_tile *t)
+{
+    for (int k = 0; k < RV_MAX_SLOTS; k++) {
+        if (!(block->packed >> k & 1) || !block->slot[k])
+            continue;
+        uint16_t dice[RV_DICE], *to = (uint16_t *)block->slot[k] + at;
+        rv_dice_roll(block->seed, block->step, (block->draw[k] + (uint64_t)at) * (RV_DICE / 8), dice);
+        for (int i = 0; i < t->n; i++)
+            to[i] = rv_bf16_close((float)t->s[k][i], dice[i]);
+    }
 }

@@ -40,6 +40,10 @@ typedef struct rv_run {
     void *const *w;           /* [count] */
     const void *const *g;     /* [count] */
     double *scalars;          /* of the group, zero at the start */
+    const double *joint;      /* [RV_MAX_SUMS], of `measure` below, over all groups of the method */
+    uint64_t seed;            /* of the optimizer, for RV_RANDOM_OPTIMIZER at (seed, step) */
+    const double *lrs;        /* of a wrapper [count]: the rate of each tensor's method; NaN: it has none */
+    double lr_factor;         /* of the schedule */
     struct rv_group *group;
     rv_error *err;
 } rv_run;
@@ -49,7 +53,8 @@ void *rv_run_slot(const rv_run *run, int tensor, int slot);
 /* The workspace of a worker, of the size that the method asked for. */
 void *rv_run_workspace(const rv_run *run, int worker);
 
-typedef enum rv_fault { RV_FAULT_NONE, RV_FAULT_GRADIENT, RV_FAULT_UPDATE, RV_FAULT_EIGEN } rv_fault;
+typedef enum rv_fault { RV_FAULT_NONE, RV_FAULT_GRADIENT, RV_FAULT_UPDATE, RV_FAULT_EIGEN,
+                       RV_FAULT_FILTER } rv_fault;
 
 /* A contiguous part of one tensor, as an elementwise kernel gets it (kernel.h). */
 typedef struct rv_block {
@@ -58,8 +63,13 @@ typedef struct rv_block {
     void *slot[RV_MAX_SLOTS];
     int64_t size;      /* elements */
     int tensor;        /* of the group */
+    int64_t start;     /* first element within the tensor */
     const void *args;  /* the kernel's struct */
     double *sums;      /* [RV_MAX_SUMS], written by the kernel */
+    void *to;          /* where a filter writes the new gradient */
+    unsigned packed;   /* bit k: slot k is bf16 in memory */
+    uint64_t draw[RV_MAX_SLOTS]; /* of packed slots: number of the first element, for its rounding */
+    uint64_t seed, step;
 } rv_block;
 typedef rv_fault rv_kernel_loop(const rv_block *block);
 typedef struct rv_kernel {
@@ -82,6 +92,15 @@ typedef rv_fault rv_run_task(const rv_run *run, const void *context, int task, i
 typedef int rv_run_tensor_of(const rv_run *run, const void *context, int task);
 rv_status rv_run_each(const rv_run *run, int tasks, rv_run_task *task, rv_run_tensor_of *tensor_of,
                       const void *context);
+
+/* ---- more gradients in a step ------------------------------------------ */
+
+/* For a method or wrapper with `probes`, in a step that was called with a closure
+ * (RV_E_ARGUMENT otherwise).  Room for weights, [count] of the group's tensors: */
+void *const *rv_run_probe_weights(const rv_run *run);
+/* Another gradient of the same batch, at that room's weights (elsewhere) or at the weights in
+ * force; *g [count] stays valid until the next probe of this group. */
+rv_status rv_run_probe(const rv_run *run, rv_probe probe, bool elsewhere, const void *const **g);
 
 /* ---- the descriptor --------------------------------------------------- */
 
@@ -111,10 +130,57 @@ typedef struct rv_method {
     size_t (*workspace)(const rv_tensor *tensor, const void *params, rv_dtype dtype);
     /* Tasks that rv_run_each is given at most for this tensor; NULL: 1. */
     int (*tasks)(const rv_tensor *tensor, const void *params);
+    /* For methods with one number for all their tensors, whatever rules gave them: before any
+     * group steps, each adds its sums to total [RV_MAX_SUMS], `passes` times; run->joint then
+     * holds their sum over the groups.  NULL: none. */
+    rv_status (*measure)(const rv_run *run, int pass, double *total);
+    int passes;
     rv_status (*step)(const rv_run *run);
     /* dst [count]: the weights to evaluate, from w and the state; NULL: w itself. */
     void (*evaluation_weights)(const rv_run *run, void *const *dst);
+    /* Its step calls rv_run_probe. */
+    bool probes;
+    /* Bit k: slot k is also reached by rv_run_slot, so that it cannot be kept in bf16.  Methods with
+     * tasks or a workspace need not say so. */
+    unsigned whole_slots;
 } rv_method;
+
+/* ---- wrappers ----------------------------------------------------------- */
+
+/* What stands around any method's step: it changes gradients before or weights after, or
+ * keeps an average.  method: its name, parameters, state, check and evaluation_weights (dst then
+ * holds what the method and earlier wrappers evaluate); method.step is not used.  Its group
+ * holds every tensor, in the caller's order.  Hooks run in the order of the wrappers. */
+typedef struct rv_wrapper {
+    rv_method method;
+    rv_status (*before)(const rv_run *run); /* the gradient: rv_run_filter, rv_run_use_gradient, rv_run_hold */
+    rv_status (*after)(const rv_run *run);  /* the new weights; run->g is run->w */
+    /* The step failed after `before`: puts back weights that `before` changed.  NULL: it changes none. */
+    void (*undo)(const rv_run *run);
+    bool filters; /* uses rv_run_filter */
+    bool scratch; /* uses rv_run_scratch */
+} rv_wrapper;
+
+/* Runs a kernel with RV_KERNEL_FILTER, whose t->out is the new gradient; run->g then is it. */
+rv_status rv_run_filter(const rv_run *run, rv_kernel kernel, const void *args);
+/* The filtered gradient as memory of our own, for transforms that are no kernels; run->g then
+ * is it, and holds what it held before. */
+void *const *rv_run_own_gradient(const rv_run *run);
+/* g [count] takes the place of the gradient. */
+void rv_run_use_gradient(const rv_run *run, const void *const *g);
+/* No step is made this time: later wrappers and the method are not called. */
+void rv_run_hold(const rv_run *run);
+/* Memory like the tensors, [count], that lasts for one step. */
+void *const *rv_run_scratch(const rv_run *run);
+/* Copies tensors [count]. */
+void rv_run_copy(const rv_run *run, const void *const *from, void *const *to);
+
+/* Entry number *out of infos [count] called "name" (its newest version) or "name@version". */
+enum { RV_REGISTRY_MAX = 512 };
+rv_status rv_registry_lookup(const rv_method_info *const *infos, int count, const char *kind, const char *name, int *out,
+                             rv_error *err);
+const rv_wrapper *rv_wrapper_number(int i);
+rv_status rv_wrapper_lookup(const char *name, const rv_wrapper **out, rv_error *err);
 
 /* Method number i, or the one called "name" (newest version) or "name@version". */
 const rv_method *rv_method_number(int i);

@@ -1,8 +1,7 @@
-/* Making, stepping and asking an optimizer.  Invariant: everything is allocated when it
- * is made; a step and the queries allocate nothing. */
+/* Making an optimizer.  Invariant: everything is allocated here; a step and the queries
+ * (step.c) allocate nothing. */
 #include "optim/optimizer.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +18,9 @@ static rv_status check_options(const rv_optimizer_options *options, const rv_ten
     if (options->dtype != RV_F32 && options->dtype != RV_F64)
         return rv_fail(err, RV_E_ARGUMENT, "optimizer: dtype must be f32 or f64, not %s",
                        rv_dtype_name(options->dtype));
+    if (options->state_dtype == RV_I32 || options->state_dtype == RV_U8)
+        return rv_fail(err, RV_E_ARGUMENT, "optimizer: state_dtype must be bf16 or that of the weights, not %s",
+                       rv_dtype_name(options->state_dtype));
     if (count < 0 || (count > 0 && !tensors))
         return rv_fail(err, RV_E_ARGUMENT, "optimizer: a list of %d tensors was given", count);
     for (int i = 0; i < count; i++) {
@@ -40,6 +42,27 @@ static rv_status check_options(const rv_optimizer_options *options, const rv_ten
     return RV_OK;
 }
 
+/* A group's list of the tensors whose owner it is; a wrapper's group has all. */
+static rv_status fill(rv_group *group, int number, const int *owner, const rv_tensor *tensors, int count, rv_error *err)
+{
+    for (int i = 0; i < count; i++)
+        group->count += group->wrapper || owner[i] == number;
+    const size_t n = (size_t)group->count + 1;
+    group->tensors = calloc(n, sizeof *group->tensors);
+    group->index = calloc(n, sizeof *group->index);
+    group->w = calloc(n, sizeof *group->w);
+    group->g = calloc(n, sizeof *group->g);
+    if (!group->tensors || !group->index || !group->w || !group->g)
+        return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+    for (int i = 0, at = 0; i < count; i++) {
+        if (!group->wrapper && owner[i] != number)
+            continue;
+        group->tensors[at] = tensors[i];
+        group->index[at++] = i;
+    }
+    return RV_OK;
+}
+
 /* Gives every tensor to the first rule that matches. */
 static rv_status assign(rv_optimizer *o, const rv_tensor *tensors, rv_error *err)
 {
@@ -54,54 +77,53 @@ static rv_status assign(rv_optimizer *o, const rv_tensor *tensors, rv_error *err
             status = rv_fail(err, RV_E_UNKNOWN, "optimizer: no rule matches tensor '%s' (role %s, shape %s)",
                              tensors[i].name, rv_role_name(tensors[i].role),
                              rv_shape_text(&tensors[i].shape, shape, sizeof shape));
-        else
-            o->groups[owner[i]].count++;
     }
-    for (int k = 0; k < o->group_count && status == RV_OK; k++) {
-        rv_group *group = &o->groups[k];
-        const size_t n = (size_t)group->count + 1;
-        group->tensors = calloc(n, sizeof *group->tensors);
-        group->index = calloc(n, sizeof *group->index);
-        group->w = calloc(n, sizeof *group->w);
-        group->g = calloc(n, sizeof *group->g);
-        if (!group->tensors || !group->index || !group->w || !group->g) {
-            status = rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
-            break;
-        }
-        int at = 0;
-        for (int i = 0; i < o->count; i++) {
-            if (owner[i] != k)
-                continue;
-            group->tensors[at] = tensors[i];
-            group->index[at++] = i;
-        }
-    }
+    for (int k = 0; k < rv_groups_all(o) && status == RV_OK; k++)
+        status = fill(&o->groups[k], k, owner, tensors, o->count, err);
     free(owner);
     return status;
 }
 
+/* Where tensors lie in buffers of our own: as in the flat vectors, or one behind the other. */
+static void place(rv_optimizer *o, const rv_tensor *tensors, int64_t flat_size)
+{
+    for (int i = 0; i < o->count; i++) {
+        o->offsets[i] = tensors[i].offset;
+        o->places[i] = flat_size >= 0 ? tensors[i].offset : o->places_size;
+        if (flat_size < 0)
+            o->places_size += (rv_shape_size(&tensors[i].shape) + 15) / 16 * 16;
+    }
+    if (flat_size >= 0)
+        o->places_size = o->flat_size = flat_size;
+}
+
 static rv_status make(rv_optimizer *o, const rv_optimizer_options *options, const rv_tensor *tensors,
-                      const void *const *w, rv_error *err)
+                      int64_t flat_size, const void *const *w, rv_error *err)
 {
     RV_TRY(rv_method_lookup(options->method, &o->method, err));
     o->dtype = options->dtype;
+    o->state_dtype = options->state_dtype == RV_BF16 ? RV_BF16 : options->dtype;
     o->pool = options->pool;
+    o->seed = options->seed;
     o->lr_factor = 1;
     const size_t n = (size_t)o->count + 1;
     o->offsets = calloc(n, sizeof *o->offsets);
+    o->places = calloc(n, sizeof *o->places);
     o->flat_w = calloc(n, sizeof *o->flat_w);
     o->flat_g = calloc(n, sizeof *o->flat_g);
-    if (!o->offsets || !o->flat_w || !o->flat_g)
+    o->g = calloc(n, sizeof *o->g);
+    o->lrs = calloc(n, sizeof *o->lrs);
+    if (!o->offsets || !o->places || !o->flat_w || !o->flat_g || !o->g || !o->lrs)
         return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
-    for (int i = 0; i < o->count; i++)
-        o->offsets[i] = tensors[i].offset;
+    place(o, tensors, flat_size);
     RV_TRY(rv_groups_new(o, options, err));
     RV_TRY(assign(o, tensors, err));
     return rv_optimizer_plan(o, w, err);
 }
 
-rv_status rv_optimizer_new(rv_optimizer **out, const rv_optimizer_options *options, const rv_tensor *tensors,
-                           int count, const void *const *w, rv_error *err)
+/* flat_size -1: there is no flat vector. */
+static rv_status new_with(rv_optimizer **out, const rv_optimizer_options *options, const rv_tensor *tensors, int count,
+                          int64_t flat_size, const void *const *w, rv_error *err)
 {
     *out = NULL;
     RV_TRY(check_options(options, tensors, count, err));
@@ -109,13 +131,19 @@ rv_status rv_optimizer_new(rv_optimizer **out, const rv_optimizer_options *optio
     if (!o)
         return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
     o->count = count;
-    const rv_status status = make(o, options, tensors, w, err);
+    const rv_status status = make(o, options, tensors, flat_size, w, err);
     if (status != RV_OK) {
         rv_optimizer_free(o);
         return status;
     }
     *out = o;
     return RV_OK;
+}
+
+rv_status rv_optimizer_new(rv_optimizer **out, const rv_optimizer_options *options, const rv_tensor *tensors,
+                           int count, const void *const *w, rv_error *err)
+{
+    return new_with(out, options, tensors, count, -1, w, err);
 }
 
 rv_status rv_optimizer_new_flat(rv_optimizer **out, const rv_optimizer_options *options, const rv_layout *layout,
@@ -128,10 +156,8 @@ rv_status rv_optimizer_new_flat(rv_optimizer **out, const rv_optimizer_options *
     const size_t size = rv_dtype_size(options->dtype);
     for (int i = 0; i < layout->count; i++)
         parts[i] = (const char *)w + (size_t)layout->tensors[i].offset * size;
-    const rv_status status = rv_optimizer_new(out, options, layout->tensors, layout->count, parts, err);
+    const rv_status status = new_with(out, options, layout->tensors, layout->count, layout->size, parts, err);
     free(parts);
-    if (status == RV_OK)
-        (*out)->flat_size = layout->size;
     return status;
 }
 
@@ -142,98 +168,12 @@ void rv_optimizer_free(rv_optimizer *o)
     rv_groups_free(o);
     rv_arena_release(&o->state);
     rv_arena_release(&o->workspace);
+    rv_arena_release(&o->buffers);
     free(o->offsets);
     free(o->flat_w);
     free(o->flat_g);
+    free(o->places);
+    free(o->g);
+    free(o->lrs);
     free(o);
-}
-
-rv_run rv_group_run(const rv_optimizer *o, rv_group *group, rv_error *err)
-{
-    double lr = NAN;
-    const rv_param *row = rv_params_find(group->method->info.params, "lr");
-    if (row)
-        lr = *(const double *)((const char *)group->params + row->offset) * o->lr_factor;
-    return (rv_run){.params = group->params,
-                    .lr = lr,
-                    .step = (int64_t)o->steps + 1,
-                    .dtype = o->dtype,
-                    .count = group->count,
-                    .tensors = group->tensors,
-                    .w = group->w,
-                    .g = group->g,
-                    .scalars = group->scalars,
-                    .group = group,
-                    .err = err};
-}
-
-rv_status rv_optimizer_step(rv_optimizer *o, void *const *w, const void *const *g, rv_error *err)
-{
-    for (int k = 0; k < o->group_count; k++) {
-        rv_group *group = &o->groups[k];
-        if (group->count == 0)
-            continue;
-        for (int i = 0; i < group->count; i++) {
-            group->w[i] = w[group->index[i]];
-            group->g[i] = g[group->index[i]];
-        }
-        const rv_run run = rv_group_run(o, group, err);
-        RV_TRY(group->method->step(&run));
-    }
-    o->steps++;
-    return RV_OK;
-}
-
-/* Addresses of the tensors in flat vectors, in room made beforehand. */
-static void spread(const rv_optimizer *o, const void *flat, void **parts)
-{
-    const size_t size = rv_dtype_size(o->dtype);
-    for (int i = 0; i < o->count; i++)
-        parts[i] = (char *)(uintptr_t)flat + (size_t)o->offsets[i] * size;
-}
-
-rv_status rv_optimizer_step_flat(rv_optimizer *o, void *w, const void *g, rv_error *err)
-{
-    spread(o, w, o->flat_w);
-    spread(o, g, o->flat_g);
-    return rv_optimizer_step(o, o->flat_w, (const void *const *)o->flat_g, err);
-}
-
-int64_t rv_optimizer_steps(const rv_optimizer *o)
-{
-    return (int64_t)o->steps;
-}
-
-rv_status rv_optimizer_evaluation_weights(const rv_optimizer *o, const void *const *w, void *const *dst,
-                                          bool *differs)
-{
-    bool any = false;
-    for (int k = 0; k < o->group_count; k++) {
-        rv_group *group = &o->groups[k];
-        const bool query = group->method->evaluation_weights != NULL;
-        any |= query && group->count > 0;
-        for (int i = 0; i < group->count; i++) {
-            const int at = group->index[i];
-            group->w[i] = (void *)(uintptr_t)w[at];
-            if (query)
-                group->g[i] = dst[at];
-            else
-                memcpy(dst[at], w[at], (size_t)rv_shape_size(&group->tensors[i].shape) * rv_dtype_size(o->dtype));
-        }
-        if (query && group->count > 0) {
-            const rv_run run = rv_group_run(o, group, NULL);
-            group->method->evaluation_weights(&run, (void *const *)(uintptr_t)group->g);
-        }
-    }
-    if (differs)
-        *differs = any;
-    return RV_OK;
-}
-
-rv_status rv_optimizer_evaluation_weights_flat(const rv_optimizer *o, const void *w, void *dst, bool *differs)
-{
-    memcpy(dst, w, (size_t)o->flat_size * rv_dtype_size(o->dtype)); /* the gaps too */
-    spread(o, w, o->flat_w);
-    spread(o, dst, o->flat_g);
-    return rv_optimizer_evaluation_weights(o, (const void *const *)o->flat_w, o->flat_g, differs);
 }

@@ -4,7 +4,10 @@
 #define RV_OPTIM_OPTIMIZER_H
 
 #include "core/arena.h"
+#include "core/json.h"
 #include "optim/method.h"
+
+enum { RV_MAX_WRAPPERS = 16 }; /* around one optimizer */
 
 /* A contiguous part of a tensor: the unit of elementwise work. */
 typedef struct rv_piece {
@@ -17,8 +20,19 @@ typedef struct rv_span {
     int first, count;
 } rv_span;
 
+/* Where a closure finds weights and leaves a gradient: all tensors of the optimizer, laid
+ * out like its flat vectors. */
+typedef struct rv_probe_room {
+    void *w_base, *g_base;
+    void **w, **g;         /* [tensors of the optimizer] */
+    void **own_w, **own_g; /* [count], those of the group */
+} rv_probe_room;
+
+/* Tensors under one method, or all of them under one wrapper. */
 typedef struct rv_group {
     const rv_method *method;
+    const rv_wrapper *wrapper;    /* NULL: a rule's group */
+    struct rv_optimizer *owner;
     rv_pool *pool;                /* of the optimizer, borrowed */
     void *workspace;              /* of the optimizer, [workers][workspace_size] */
     size_t workspace_size;
@@ -33,6 +47,11 @@ typedef struct rv_group {
     const void **g;
     void **slots;           /* [count][slot_count], NULL where absent */
     rv_shape *slot_shapes;  /* [count][slot_count] */
+    unsigned packed;        /* bit k: slot k is bf16 */
+    void **filtered;        /* [count], the shared buffer of filters, or NULL */
+    void **scratch;         /* [count] or NULL */
+    rv_probe_room probe;
+    bool hold;
     rv_piece *pieces;
     int piece_count;
     rv_span *spans;
@@ -41,26 +60,59 @@ typedef struct rv_group {
     double (*partial)[RV_MAX_SUMS];    /* per piece */
     double (*tensor_sums)[RV_MAX_SUMS]; /* per tensor */
     double scalars[RV_MAX_SCALARS];
+    double own[RV_MAX_SUMS], joint[RV_MAX_SUMS]; /* of method->measure: of this group, of all */
 } rv_group;
 
 struct rv_optimizer {
     const rv_method *method; /* the one asked for */
-    rv_dtype dtype;
+    rv_dtype dtype, state_dtype;
     rv_pool *pool;
+    uint64_t seed;
     double lr_factor;
     double steps; /* whole; a double, so that it is an array of the state like all others */
     int count;    /* tensors in the caller's order */
     int64_t *offsets; /* [count], of the flat calls */
     int64_t flat_size;
-    int group_count;
-    rv_group *groups;
-    rv_arena state, workspace;
+    int group_count, wrapper_count;
+    rv_group *groups; /* [group_count + wrapper_count], wrappers last */
+    rv_arena state, workspace, buffers;
     void **flat_w, **flat_g; /* [count], of the flat calls */
+    int64_t *places;         /* [count], of a tensor in buffers: its offset, or packed without a layout */
+    int64_t places_size;
+    const void **g;          /* [count], the gradient as the wrappers have left it */
+    double *lrs;             /* [count], of the step being made */
+    /* The step being made: one closure or none. */
+    rv_closure *closure;
+    rv_closure_flat *closure_flat;
+    void *closure_context;
+    void *const *step_w;
+    void *step_w_flat;
 };
+
+/* Groups of rules and of wrappers. */
+static inline int rv_groups_all(const rv_optimizer *o)
+{
+    return o->group_count + o->wrapper_count;
+}
+
+static inline rv_dtype rv_slot_dtype(const rv_optimizer *o, const rv_group *group, int slot)
+{
+    return group->packed >> slot & 1 ? RV_BF16 : o->dtype;
+}
+
+static inline size_t rv_slot_bytes(const rv_optimizer *o, const rv_group *group, int tensor, int slot)
+{
+    const rv_shape *shape = &group->slot_shapes[tensor * group->method->slot_count + slot];
+    return shape->rank < 0 ? 0 : (size_t)rv_shape_size(shape) * rv_dtype_size(rv_slot_dtype(o, group, slot));
+}
 
 /* rules.c: groups with their parameters, from options; tensors are not assigned yet. */
 rv_status rv_groups_new(rv_optimizer *o, const rv_optimizer_options *options, rv_error *err);
 void rv_groups_free(rv_optimizer *o);
+/* Label and default parameters of a group that has its method, the last in o->groups so far. */
+rv_status rv_group_init(rv_optimizer *o, rv_group *group, rv_error *err);
+/* Parameters of one group: an object, or "name=value,...". */
+rv_status rv_group_set_json(rv_group *group, const json_t *params, rv_error *err);
 /* The group whose rule matches first, or -1. */
 int rv_groups_match(const rv_optimizer *o, const rv_tensor *tensor);
 /* Whether group answers to the owner part of "field" (the method asked for) or
@@ -68,6 +120,9 @@ int rv_groups_match(const rv_optimizer *o, const rv_tensor *tensor);
 bool rv_group_addressed(const rv_optimizer *o, const rv_group *group, const char *name, const char **field);
 /* The error of a name that addresses no group. */
 rv_status rv_groups_not_addressed(const rv_optimizer *o, const char *name, rv_error *err);
+
+/* wrap.c: the wrappers' groups, behind those of the rules; NULL: none. */
+rv_status rv_wrappers_new(rv_optimizer *o, const char *text, rv_error *err);
 
 /* plan.c: pieces, slots and workspaces, once the groups have their tensors. */
 rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err);

@@ -45,8 +45,24 @@ static rv_status plan_pieces(rv_group *group, rv_error *err)
     return RV_OK;
 }
 
-/* Shapes of all slots; returns their bytes in the arena. */
-static rv_status plan_slots(rv_group *group, rv_dtype dtype, size_t *bytes, rv_error *err)
+/* Whether slot k may be bf16 in memory: kernels alone see it, element by element, and it holds
+ * no weights. */
+static bool packs(const rv_group *group, int k)
+{
+    const rv_method *method = group->method;
+    if (group->wrapper || method->tasks || method->workspace || method->whole_slots >> k & 1 ||
+        method->slots[k].from_weights)
+        return false;
+    for (int i = 0; i < group->count; i++) {
+        const rv_shape *shape = &group->slot_shapes[i * method->slot_count + k];
+        if (shape->rank >= 0 && !rv_shape_equal(shape, &group->tensors[i].shape))
+            return false;
+    }
+    return true;
+}
+
+/* Shapes and types of all slots; returns their bytes in the arena. */
+static rv_status plan_slots(const rv_optimizer *o, rv_group *group, size_t *bytes, rv_error *err)
 {
     const int slots = group->method->slot_count;
     const size_t n = (size_t)group->count * (size_t)slots + 1;
@@ -59,23 +75,26 @@ static rv_status plan_slots(rv_group *group, rv_dtype dtype, size_t *bytes, rv_e
             rv_shape *shape = &group->slot_shapes[i * slots + k];
             if (!group->method->slots[k].shape(&group->tensors[i], group->params, shape))
                 shape->rank = -1;
-            else
-                *bytes += rv_arena_align((size_t)rv_shape_size(shape) * rv_dtype_size(dtype));
         }
+    }
+    for (int k = 0; k < slots; k++) {
+        if (o->state_dtype == RV_BF16 && packs(group, k))
+            group->packed |= 1u << k;
+        for (int i = 0; i < group->count; i++)
+            *bytes += rv_arena_align(rv_slot_bytes(o, group, i, k));
     }
     return RV_OK;
 }
 
-static void place_slots(rv_group *group, rv_dtype dtype, const void *const *w, char **at)
+static void place_slots(const rv_optimizer *o, rv_group *group, const void *const *w, char **at)
 {
     const int slots = group->method->slot_count;
     /* Slot by slot: the streams of one slot over all tensors follow each other in memory. */
     for (int k = 0; k < slots; k++) {
         for (int i = 0; i < group->count; i++) {
-            const rv_shape *shape = &group->slot_shapes[i * slots + k];
-            if (shape->rank < 0)
+            if (group->slot_shapes[i * slots + k].rank < 0)
                 continue;
-            const size_t bytes = (size_t)rv_shape_size(shape) * rv_dtype_size(dtype);
+            const size_t bytes = rv_slot_bytes(o, group, i, k);
             group->slots[i * slots + k] = *at;
             if (group->method->slots[k].from_weights && bytes > 0)
                 memcpy(*at, w[group->index[i]], bytes);
@@ -94,23 +113,77 @@ static size_t workspace_of(const rv_group *group, rv_dtype dtype)
     return rv_arena_align(most);
 }
 
+/* ---- buffers of wrappers and closures ------------------------------------------ */
+
+/* The addresses in the buffer at base of the tensors index [count]; NULL: of all. */
+static void **buffer(const rv_optimizer *o, const int *index, int count, const char *base)
+{
+    void **parts = calloc((size_t)count + 1, sizeof *parts);
+    for (int i = 0; parts && i < count; i++)
+        parts[i] = (char *)(uintptr_t)base + (size_t)o->places[index ? index[i] : i] * rv_dtype_size(o->dtype);
+    return parts;
+}
+
+static rv_status plan_probe(const rv_optimizer *o, rv_group *group, char **base, size_t bytes, rv_error *err)
+{
+    rv_probe_room *room = &group->probe;
+    room->w_base = *base;
+    room->g_base = *base + bytes;
+    *base += 2 * bytes;
+    room->w = buffer(o, NULL, o->count, room->w_base);
+    room->g = buffer(o, NULL, o->count, room->g_base);
+    room->own_w = buffer(o, group->index, group->count, room->w_base);
+    room->own_g = buffer(o, group->index, group->count, room->g_base);
+    return room->w && room->g && room->own_w && room->own_g ? RV_OK : rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+}
+
+/* One buffer for all filters, two for each group that probes, one for each with scratch. */
+static rv_status plan_buffers(rv_optimizer *o, rv_error *err)
+{
+    const size_t bytes = rv_arena_align((size_t)o->places_size * rv_dtype_size(o->dtype));
+    size_t count = 0, filters = 0;
+    for (int k = 0; k < rv_groups_all(o); k++) {
+        const rv_wrapper *wrapper = o->groups[k].wrapper;
+        filters |= wrapper && wrapper->filters ? 1 : 0;
+        count += o->groups[k].method->probes ? 2 : 0;
+        count += wrapper && wrapper->scratch ? 1 : 0;
+    }
+    RV_TRY(rv_arena_init(&o->buffers, bytes * (count + filters), err));
+    char *base = (char *)o->buffers.base + filters * bytes;
+    for (int k = 0; k < rv_groups_all(o); k++) {
+        rv_group *group = &o->groups[k];
+        if (group->method->probes)
+            RV_TRY(plan_probe(o, group, &base, bytes, err));
+        if (!group->wrapper)
+            continue;
+        if (group->wrapper->filters && !(group->filtered = buffer(o, NULL, o->count, o->buffers.base)))
+            return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+        if (group->wrapper->scratch && !(group->scratch = buffer(o, NULL, o->count, base)))
+            return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+        base += group->wrapper->scratch ? bytes : 0;
+    }
+    return RV_OK;
+}
+
 rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err)
 {
     size_t bytes = 0, workspace = 0;
-    for (int k = 0; k < o->group_count; k++) {
+    for (int k = 0; k < rv_groups_all(o); k++) {
         RV_TRY(plan_pieces(&o->groups[k], err));
-        RV_TRY(plan_slots(&o->groups[k], o->dtype, &bytes, err));
+        RV_TRY(plan_slots(o, &o->groups[k], &bytes, err));
         const size_t most = workspace_of(&o->groups[k], o->dtype);
         workspace = most > workspace ? most : workspace;
     }
     RV_TRY(rv_arena_init(&o->state, bytes, err));
     RV_TRY(rv_arena_init(&o->workspace, workspace * (size_t)rv_pool_workers(o->pool), err));
+    RV_TRY(plan_buffers(o, err));
     char *at = o->state.base;
-    for (int k = 0; k < o->group_count; k++) {
+    for (int k = 0; k < rv_groups_all(o); k++) {
+        o->groups[k].owner = o;
         o->groups[k].pool = o->pool;
         o->groups[k].workspace = o->workspace.base;
         o->groups[k].workspace_size = workspace;
-        place_slots(&o->groups[k], o->dtype, w, &at);
+        place_slots(o, &o->groups[k], w, &at);
     }
     return RV_OK;
 }

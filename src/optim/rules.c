@@ -25,19 +25,20 @@ int rv_groups_match(const rv_optimizer *o, const rv_tensor *tensor)
 
 void rv_groups_free(rv_optimizer *o)
 {
-    for (int k = 0; k < o->group_count; k++) {
+    for (int k = 0; k < rv_groups_all(o); k++) {
         rv_group *g = &o->groups[k];
-        void *const owned[] = {g->glob,  g->params,      g->tensors, g->index, g->w,      g->g,       g->slots,
-                               g->slot_shapes, g->pieces, g->spans,   g->faults, g->partial, g->tensor_sums};
+        void *const owned[] = {g->glob,    g->params,   g->tensors,     g->index,    g->w,       g->g,
+                               g->slots,   g->slot_shapes, g->pieces,   g->spans,    g->faults,  g->partial,
+                               g->tensor_sums, g->filtered, g->scratch, g->probe.w,  g->probe.g, g->probe.own_w,
+                               g->probe.own_g};
         for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
             free(owned[i]);
     }
     free(o->groups);
 }
 
-static rv_status group_init(rv_optimizer *o, rv_group *group, const char *method, rv_error *err)
+rv_status rv_group_init(rv_optimizer *o, rv_group *group, rv_error *err)
 {
-    RV_TRY(rv_method_lookup(method, &group->method, err));
     const rv_method_info *info = &group->method->info;
     int same = 1;
     for (const rv_group *other = o->groups; other < group; other++)
@@ -60,7 +61,7 @@ bool rv_group_addressed(const rv_optimizer *o, const rv_group *group, const char
     const char *dot = strchr(name, '.');
     *field = dot ? dot + 1 : name;
     if (!dot)
-        return group->method == o->method;
+        return group->method == o->method && !group->wrapper;
     const size_t n = (size_t)(dot - name);
     return (strlen(group->label) == n && strncmp(name, group->label, n) == 0) ||
            (strlen(group->method->info.name) == n && strncmp(name, group->method->info.name, n) == 0);
@@ -69,7 +70,7 @@ bool rv_group_addressed(const rv_optimizer *o, const rv_group *group, const char
 rv_status rv_groups_not_addressed(const rv_optimizer *o, const char *name, rv_error *err)
 {
     rv_text uses = {0};
-    for (int k = 0; k < o->group_count; k++)
+    for (int k = 0; k < rv_groups_all(o); k++)
         rv_text_format(&uses, "%s%s", k ? ", " : "", o->groups[k].label);
     const rv_status status = rv_fail(err, RV_E_UNKNOWN, "parameter '%s': no rule uses %s%s; in use: %s", name,
                                      strchr(name, '.') ? "that method" : "method ",
@@ -81,7 +82,7 @@ rv_status rv_groups_not_addressed(const rv_optimizer *o, const char *name, rv_er
 static rv_status set_param(rv_optimizer *o, const char *name, const char *text, rv_error *err)
 {
     bool found = false;
-    for (int k = 0; k < o->group_count; k++) {
+    for (int k = 0; k < rv_groups_all(o); k++) {
         const char *field;
         rv_group *group = &o->groups[k];
         if (!rv_group_addressed(o, group, name, &field))
@@ -168,7 +169,7 @@ static rv_status set_rule_text(rv_group *group, const char *text, rv_error *err)
     return set_text(&only, text, err);
 }
 
-static rv_status set_rule_json(rv_group *group, const json_t *params, rv_error *err)
+rv_status rv_group_set_json(rv_group *group, const json_t *params, rv_error *err)
 {
     rv_optimizer only = {.method = group->method, .group_count = 1, .groups = group};
     if (json_is_string(params))
@@ -227,7 +228,8 @@ static rv_status group_from_json(rv_optimizer *o, rv_group *group, const json_t 
     if (!json_is_object(object) || !json_is_string(json_object_get(object, "method")))
         return rv_fail(err, RV_E_ARGUMENT, "rule %d: expected an object with \"method\"", (int)(group - o->groups));
     group->rule.rank_max = RV_MAX_RANK;
-    RV_TRY(group_init(o, group, json_string_value(json_object_get(object, "method")), err));
+    RV_TRY(rv_method_lookup(json_string_value(json_object_get(object, "method")), &group->method, err));
+    RV_TRY(rv_group_init(o, group, err));
     json_object_foreach((json_t *)(uintptr_t)object, key, value)
     {
         if (strcmp(key, "name") == 0) {
@@ -248,55 +250,66 @@ static rv_status group_from_json(rv_optimizer *o, rv_group *group, const json_t 
     return RV_OK;
 }
 
-static rv_status groups_from_json(rv_optimizer *o, const json_t *list, const char *params, rv_error *err)
+static rv_status groups_from_json(rv_optimizer *o, const json_t *list, rv_error *err)
 {
     if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > 4096)
         return rv_fail(err, RV_E_ARGUMENT, "optimizer rules: expected a list of 1 to 4096 rules");
-    o->groups = calloc(json_array_size(list), sizeof *o->groups);
+    o->groups = calloc(json_array_size(list) + RV_MAX_WRAPPERS, sizeof *o->groups);
     if (!o->groups)
         return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
     for (size_t i = 0; i < json_array_size(list); i++) {
         o->group_count++;
         RV_TRY(group_from_json(o, &o->groups[i], json_array_get(list, i), err));
     }
-    RV_TRY(set_text(o, params, err));
+    return RV_OK;
+}
+
+static rv_status set_rules_own(rv_optimizer *o, const json_t *list, rv_error *err)
+{
     for (int k = 0; k < o->group_count; k++) {
         const json_t *own = json_object_get(json_array_get(list, (size_t)k), "params");
         if (own)
-            RV_TRY(set_rule_json(&o->groups[k], own, err));
+            RV_TRY(rv_group_set_json(&o->groups[k], own, err));
     }
     return RV_OK;
 }
 
-static rv_status groups_of_method(rv_optimizer *o, const char *params, rv_error *err)
+static rv_status groups_of_method(rv_optimizer *o, rv_error *err)
 {
     const rv_rule all = {.rank_max = RV_MAX_RANK};
     const rv_rule *rules = o->method->rules ? o->method->rules : &all;
     const int count = o->method->rules ? o->method->rule_count : 1;
-    o->groups = calloc((size_t)count, sizeof *o->groups);
+    o->groups = calloc((size_t)count + RV_MAX_WRAPPERS, sizeof *o->groups);
     if (!o->groups)
         return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
     for (int k = 0; k < count; k++) {
         o->group_count++;
         o->groups[k].rule = rules[k];
-        RV_TRY(group_init(o, &o->groups[k], rules[k].method ? rules[k].method : o->method->info.name, err));
+        if (rules[k].method)
+            RV_TRY(rv_method_lookup(rules[k].method, &o->groups[k].method, err));
+        else
+            o->groups[k].method = o->method;
+        RV_TRY(rv_group_init(o, &o->groups[k], err));
         RV_TRY(set_rule_text(&o->groups[k], rules[k].params, err));
     }
-    return set_text(o, params, err);
+    return RV_OK;
 }
 
 rv_status rv_groups_new(rv_optimizer *o, const rv_optimizer_options *options, rv_error *err)
 {
-    if (options->rules) {
-        json_t *list = NULL;
+    json_t *list = NULL;
+    if (options->rules)
         RV_TRY(rv_json_parse(options->rules, strlen(options->rules), "optimizer rules", &list, err));
-        const rv_status status = groups_from_json(o, list, options->params, err);
-        json_decref(list);
-        RV_TRY(status);
-    } else {
-        RV_TRY(groups_of_method(o, options->params, err));
-    }
-    for (int k = 0; k < o->group_count; k++)
+    rv_status status = list ? groups_from_json(o, list, err) : groups_of_method(o, err);
+    if (status == RV_OK)
+        status = rv_wrappers_new(o, options->wrappers, err);
+    if (status == RV_OK)
+        status = set_text(o, options->params, err);
+    if (status == RV_OK && list)
+        status = set_rules_own(o, list, err);
+    json_decref(list);
+    RV_TRY(status);
+    for (int k = 0; k < rv_groups_all(o); k++)
         if (o->groups[k].method->check)
             RV_TRY(o->groups[k].method->check(o->groups[k].params, err));
     return RV_OK;

@@ -1,5 +1,6 @@
 /* The parallel primitives of a step.  Invariant: tasks own disjoint parts of memory and
  * sums are added in the order of pieces, so the number of workers changes no bit. */
+#include <assert.h>
 #include <string.h>
 
 #include "optim/optimizer.h"
@@ -18,6 +19,7 @@ typedef struct pass {
 
 void *rv_run_slot(const rv_run *run, int tensor, int slot)
 {
+    assert((run->group->packed >> slot & 1) == 0); /* whole_slots of the method must name it */
     return run->group->slots[tensor * run->group->method->slot_count + slot];
 }
 
@@ -41,11 +43,19 @@ static rv_fault run_piece(const pass *p, int number)
                       .g = (const char *)run->g[piece->tensor] + skip,
                       .size = piece->size,
                       .tensor = piece->tensor,
+                      .start = piece->start,
                       .args = p->args,
-                      .sums = p->sums ? group->partial[number] : NULL};
+                      .sums = p->sums ? group->partial[number] : NULL,
+                      .to = group->filtered ? (char *)group->filtered[piece->tensor] + skip : NULL,
+                      .packed = group->packed,
+                      .seed = run->seed,
+                      .step = (uint64_t)run->step};
     for (int k = 0; k < group->method->slot_count; k++) {
-        char *slot = rv_run_slot(run, piece->tensor, k);
-        block.slot[k] = slot ? slot + skip : NULL;
+        char *slot = group->slots[piece->tensor * group->method->slot_count + k];
+        if (!slot)
+            continue;
+        block.slot[k] = slot + (size_t)piece->start * rv_dtype_size(rv_slot_dtype(group->owner, group, k));
+        block.draw[k] = (uint64_t)((char *)block.slot[k] - (char *)group->owner->state.base) / 2;
     }
     return p->loop(&block);
 }
@@ -64,6 +74,7 @@ static rv_status fault_status(const rv_run *run, rv_fault fault, int tensor)
     static const char *const what[] = {
         [RV_FAULT_GRADIENT] = "the gradient is not finite",
         [RV_FAULT_UPDATE] = "the new weights would not be finite",
+        [RV_FAULT_FILTER] = "the changed gradient is not finite",
         [RV_FAULT_EIGEN] = "the eigendecomposition of a factor failed",
     };
     return rv_fail(run->err, RV_E_NUMERIC, "%s, step %lld, tensor '%s': %s", run->group->method->info.name,

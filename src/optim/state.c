@@ -19,7 +19,7 @@ int rv_optimizer_state(rv_optimizer *o, rv_array *arrays, int capacity)
     int at = 0;
     rv_array steps = {.name = "steps", .dtype = RV_F64, .data = &o->steps};
     put(arrays, capacity, &at, &steps);
-    for (int k = 0; k < o->group_count; k++) {
+    for (int k = 0; k < rv_groups_all(o); k++) {
         rv_group *group = &o->groups[k];
         const rv_method *method = group->method;
         for (int s = 0; s < method->scalar_count && group->count > 0; s++) {
@@ -32,7 +32,7 @@ int rv_optimizer_state(rv_optimizer *o, rv_array *arrays, int capacity)
                 const int n = i * method->slot_count + s;
                 if (group->slot_shapes[n].rank < 0)
                     continue;
-                rv_array slot = {.dtype = o->dtype, .shape = group->slot_shapes[n], .data = group->slots[n]};
+                rv_array slot = {.dtype = rv_slot_dtype(o, group, s), .shape = group->slot_shapes[n], .data = group->slots[n]};
                 snprintf(slot.name, sizeof slot.name, "%.30s.%.30s.%s", group->label, method->slots[s].name,
                          group->tensors[i].name);
                 put(arrays, capacity, &at, &slot);
@@ -50,13 +50,13 @@ static size_t array_bytes(const rv_array *array)
 size_t rv_optimizer_bytes(const rv_optimizer *o)
 {
     size_t bytes = sizeof o->steps;
-    for (int k = 0; k < o->group_count; k++) {
+    for (int k = 0; k < rv_groups_all(o); k++) {
         const rv_group *group = &o->groups[k];
         if (group->count > 0)
             bytes += (size_t)group->method->scalar_count * sizeof group->scalars[0];
-        for (int i = 0; i < group->count * group->method->slot_count; i++)
-            if (group->slot_shapes[i].rank >= 0)
-                bytes += (size_t)rv_shape_size(&group->slot_shapes[i]) * rv_dtype_size(o->dtype);
+        for (int i = 0; i < group->count; i++)
+            for (int s = 0; s < group->method->slot_count; s++)
+                bytes += rv_slot_bytes(o, group, i, s);
     }
     return bytes;
 }

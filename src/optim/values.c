@@ -47,7 +47,7 @@ static rv_status set_in_group(rv_group *group, const char *field, double value, 
 rv_status rv_optimizer_set(rv_optimizer *o, const char *name, double value, rv_error *err)
 {
     bool found = false;
-    for (int k = 0; k < o->group_count; k++) {
+    for (int k = 0; k < rv_groups_all(o); k++) {
         const char *field;
         if (!rv_group_addressed(o, &o->groups[k], name, &field))
             continue;
@@ -59,7 +59,7 @@ rv_status rv_optimizer_set(rv_optimizer *o, const char *name, double value, rv_e
 
 rv_status rv_optimizer_get(const rv_optimizer *o, const char *name, double *value, rv_error *err)
 {
-    for (int k = 0; k < o->group_count; k++) {
+    for (int k = 0; k < rv_groups_all(o); k++) {
         const rv_group *group = &o->groups[k];
         const char *field;
         if (!rv_group_addressed(o, group, name, &field))
@@ -92,16 +92,18 @@ static double param_or_nan(const rv_group *group, const char *name)
 
 int rv_optimizer_rows(const rv_optimizer *o, rv_optimizer_row *rows, int capacity)
 {
-    for (int k = 0; k < o->group_count; k++) {
+    for (int k = 0; k < rv_groups_all(o); k++) {
         const rv_group *group = &o->groups[k];
-        const int slots = group->method->slot_count;
         for (int i = 0; i < group->count; i++) {
             if (group->index[i] >= capacity)
                 continue;
             size_t bytes = 0;
-            for (int s = 0; s < slots; s++)
-                if (group->slot_shapes[i * slots + s].rank >= 0)
-                    bytes += (size_t)rv_shape_size(&group->slot_shapes[i * slots + s]) * rv_dtype_size(o->dtype);
+            for (int s = 0; s < group->method->slot_count; s++)
+                bytes += rv_slot_bytes(o, group, i, s);
+            if (group->wrapper) {
+                rows[group->index[i]].bytes += bytes;
+                continue;
+            }
             rows[group->index[i]] = (rv_optimizer_row){.tensor = group->tensors[i].name,
                                                        .role = rv_role_name(group->tensors[i].role),
                                                        .method = group->method->info.name,
@@ -134,6 +136,19 @@ static json_t *rule_json(const rv_group *group)
     return rule;
 }
 
+static json_t *wrappers_json(const rv_optimizer *o)
+{
+    json_t *list = json_array();
+    for (int k = o->group_count; k < rv_groups_all(o); k++) {
+        const rv_group *group = &o->groups[k];
+        json_t *params = rv_params_to_json(group->method->info.params, group->params);
+        json_array_append_new(list, json_pack("{s:o, s:o}", "name",
+                                              json_sprintf("%s@%d", group->method->info.name, group->method->info.version),
+                                              "params", params));
+    }
+    return list;
+}
+
 char *rv_optimizer_config(const rv_optimizer *o)
 {
     json_t *config = json_object(), *rules = json_array();
@@ -146,6 +161,10 @@ char *rv_optimizer_config(const rv_optimizer *o)
     json_object_set_new(config, "method", json_string(o->method->info.name));
     json_object_set_new(config, "version", json_integer(o->method->info.version));
     json_object_set_new(config, "params", params ? params : json_object());
+    if (o->state_dtype == RV_BF16)
+        json_object_set_new(config, "state_dtype", json_string(rv_dtype_name(o->state_dtype)));
+    if (o->wrapper_count > 0)
+        json_object_set_new(config, "wrappers", wrappers_json(o));
     json_object_set_new(config, "rules", rules);
     char *text = rv_json_text(config, 0);
     json_decref(config);

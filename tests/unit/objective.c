@@ -220,19 +220,24 @@ static void test_sampler_drop_last(void **state)
 static void test_reduce(void **state)
 {
     (void)state;
-    enum { SHARDS = 8, SIZE = 10001 };
+    enum { SHARDS = 32, SIZE = 10001 };
     float *memory = malloc(SHARDS * SIZE * sizeof *memory), out[SIZE];
-    void *vectors[SHARDS];
+    const void *vectors[SHARDS];
     for (int s = 0; s < SHARDS; s++) {
         vectors[s] = memory + s * SIZE;
         for (int i = 0; i < SIZE; i++)
             memory[s * SIZE + i] = (float)(s * 3 + i % 7);
     }
-    assert_true(rv_reduce_shards(vectors, SHARDS, SIZE, RV_F32, 0.5, out, NULL));
-    for (int i = 0; i < SIZE; i++)
-        assert_true(out[i] == 0.5f * (float)(28 * 3 + 8 * (i % 7)));
+    for (int count = 1; count <= SHARDS; count *= 2) {
+        assert_true(rv_reduce_shards(vectors, count, SIZE, RV_F32, 0.5, out, NULL));
+        for (int i = 0; i < SIZE; i++)
+            assert_true(out[i] == 0.5f * (float)(count * (count - 1) / 2 * 3 + count * (i % 7)));
+    }
     memory[5 * SIZE + SIZE - 1] = NAN;
     assert_false(rv_reduce_shards(vectors, SHARDS, SIZE, RV_F32, 1, out, NULL));
+    assert_true(rv_reduce_shards(vectors, 4, SIZE, RV_F32, 1, out, NULL));
+    memory[SIZE / 2] = INFINITY;
+    assert_false(rv_reduce_shards(vectors, 1, SIZE, RV_F32, 1, out, NULL));
     free(memory);
 }
 

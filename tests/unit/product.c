@@ -12,6 +12,7 @@
 #include "tensor/kernels/cpu/dense.h"
 #include "tensor/kernels/cpu/gemm.h"
 #include "tensor/kernels/cpu/linear.h"
+#include "tensor/kernels/cpu/pack.h"
 #include "tensor/kernels/cpu/product.h"
 
 enum { SHAPES = 9, GUARD = 7 };
@@ -165,10 +166,42 @@ static void *room(size_t size)
     return p;
 }
 
+/* Element by element, by the definition in pack.h. */
+static void packs(void **state)
+{
+    (void)state;
+    const int64_t sizes[][3] = {{1, 1, 16}, {31, 17, 16}, {32, 64, 64}, {70, 97, 48}, {33, 130, 64}};
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        const int64_t k = sizes[s][0], n = sizes[s][1], block = sizes[s][2];
+        const int64_t depth = (k + RV_PACK_DEPTH - 1) / RV_PACK_DEPTH * RV_PACK_DEPTH, width = (n + block - 1) / block * block;
+        float *w = filled(k * n, 8), *turned = malloc((size_t)(k * n) * sizeof *turned);
+        assert_non_null(turned);
+        for (int64_t i = 0; i < k * n; i++)
+            turned[i % n * k + i / n] = w[i];
+        uint16_t *bits = rounded(w, k * n), *to = room((size_t)(depth * width) * sizeof *to);
+        for (int i = 0; rv_cpu_isa(i); i++)
+            for (int way = 0; way < 2 && rv_cpu_find(rv_cpu_isa(i)); way++) {
+                const struct rv_cpu_pack *pack = rv_cpu_find(rv_cpu_isa(i))->pack;
+                memset(to, 0x7f, (size_t)(depth * width) * sizeof *to);
+                (way ? pack->turned : pack->straight)(k, n, way ? turned : w, block, depth * block, to);
+                for (int64_t p = 0; p < depth; p++)
+                    for (int64_t j = 0; j < width; j++) {
+                        const int64_t at = j / block * depth * block + p / RV_PACK_DEPTH * RV_PACK_DEPTH * block +
+                                           p % RV_PACK_DEPTH / 2 * 2 * block + j % block * 2 + p % 2;
+                        assert_int_equal(to[at], p < k && j < n ? bits[p * n + j] : 0);
+                    }
+            }
+        free(w);
+        free(turned);
+        free(bits);
+        free(to);
+    }
+}
+
 static void check_dense(int64_t rows, int64_t in, int64_t out, bool add)
 {
     rv_dense *dense;
-    assert_int_equal(rv_dense_new(&dense, rows, in, out, NULL), RV_OK);
+    assert_int_equal(rv_dense_new(&dense, rows, in, out, true, NULL), RV_OK);
     float *x = filled(rows * in, 5), *w = filled(out * in, 6), *gy = filled(rows * out, 7);
     uint16_t *x16 = rounded(x, rows * in), *gy16 = rounded(gy, rows * out);
     free(rounded(w, out * in));
@@ -176,7 +209,8 @@ static void check_dense(int64_t rows, int64_t in, int64_t out, bool add)
     float *y = result((int64_t[]){rows, out, 0}, out, 2), *gx = result((int64_t[]){rows, in, 0}, in, 2);
     float *gw = result((int64_t[]){out, in, 0}, in, 2);
     const double before = add ? 2 : 0;
-    assert_int_equal(rv_dense_pack(dense, w, packed, NULL), RV_OK);
+    assert_int_equal(rv_dense_pack(dense, false, w, packed, NULL), RV_OK);
+    assert_int_equal(rv_dense_pack(dense, true, w, packed, NULL), RV_OK);
     assert_int_equal(rv_dense_forward(dense, packed, x16, y, scratch, NULL), RV_OK);
     assert_int_equal(rv_dense_data(dense, packed, gy16, add, gx, scratch, NULL), RV_OK);
     assert_int_equal(rv_dense_weight(dense, gy16, x16, add, gw, scratch, NULL), RV_OK);
@@ -207,6 +241,7 @@ int main(void)
         cmocka_unit_test(products),
         cmocka_unit_test(transposes),
         cmocka_unit_test(rounding),
+        cmocka_unit_test(packs),
         cmocka_unit_test(dense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

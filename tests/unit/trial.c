@@ -166,7 +166,7 @@ static void refused(void **state)
         {"{'workload':'rosenbrok'}", NULL, "\"rosenbrock\"", RV_E_UNKNOWN},
         {"{'workload':3}", NULL, "must be a name", RV_E_ARGUMENT},
         {"{'workload':'rosenbrock','optimiser':'sgd'}", NULL, "\"optimizer\"", RV_E_UNKNOWN},
-        {"{'workload':'rosenbrock','optimizer':'adam'}", NULL, "\"adamw\"", RV_E_UNKNOWN},
+        {"{'workload':'rosenbrock','optimizer':'adamww'}", NULL, "\"adamw\"", RV_E_UNKNOWN},
         {"{'workload':'rosenbrock','schedule':'cosin'}", NULL, "\"cosine\"", RV_E_UNKNOWN},
         {"{'workload':'rosenbrock','train':{'stepz':1}}", NULL, "\"steps\"", RV_E_UNKNOWN},
         {"{'workload':'rosenbrock','train':{'steps':0}}", NULL, "steps must be", RV_E_RANGE},

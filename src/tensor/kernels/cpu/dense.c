@@ -7,6 +7,7 @@
 
 #include "core/arena.h"
 #include "tensor/kernels/cpu/onednn.h"
+#include "tensor/kernels/cpu/pack.h"
 #include "tensor/limits.h"
 
 struct rv_dense {
@@ -16,7 +17,8 @@ struct rv_dense {
     dnnl_memory_desc_t w, w_turned;                  /* float32 as callers hold it: [out, in]; [in, out] */
     dnnl_memory_desc_t forward_w, data_w;            /* as the products want it */
     rv_step forward, data, data_add, weight, weight_add;
-    rv_step pack_forward, pack_data;
+    rv_step pack_forward, pack_data; /* not made where rv_cpu_pack writes the layout */
+    bool has_data;
 };
 
 bool rv_dense_possible(void)
@@ -69,8 +71,33 @@ static dnnl_status_t make_pack(const rv_dense *dense, rv_step *step, const dnnl_
     return status;
 }
 
+/* Whether the layout is that of rv_cpu_pack, b being desc in rows; then its block and stride. */
+static bool is_pairs(const dnnl_memory_desc_t *desc, int64_t *block, int64_t *stride)
+{
+    const dnnl_blocking_desc_t *b = &desc->format_desc.blocking;
+    if (desc->format_kind != dnnl_blocked || b->inner_nblks != 3 || b->inner_idxs[0] != 0 || b->inner_idxs[1] != 1 ||
+        b->inner_idxs[2] != 0 || b->inner_blks[0] * b->inner_blks[2] != RV_PACK_DEPTH || b->inner_blks[2] != 2)
+        return false;
+    *block = b->inner_blks[1];
+    *stride = b->strides[1];
+    return *block % 16 == 0 && *block <= RV_PACK_WIDEST && b->strides[0] == RV_PACK_DEPTH * *block;
+}
+
+/* The products with gy and w, which give the gradient of x. */
+static dnnl_status_t make_data(rv_dense *d)
+{
+    int64_t block, stride;
+    dnnl_status_t status = make_product(d, &d->data, &d->gy, &d->data_w, &d->gx, false);
+    if (status == dnnl_success)
+        status = make_product(d, &d->data_add, &d->gy, &d->data_w, &d->gx, true);
+    if (status == dnnl_success && !is_pairs(&d->data_w, &block, &stride))
+        status = make_pack(d, &d->pack_data, &d->w, &d->data_w);
+    return status;
+}
+
 static dnnl_status_t make(rv_dense *d, int64_t rows, int64_t in, int64_t out)
 {
+    int64_t block, stride;
     const dnnl_dims_t forward = {in, out}, data = {out, in};
     d->x = describe(rows, in, dnnl_bf16, false);
     d->gy = describe(rows, out, dnnl_bf16, false);
@@ -88,25 +115,24 @@ static dnnl_status_t make(rv_dense *d, int64_t rows, int64_t in, int64_t out)
         status = dnnl_memory_desc_init_by_tag(&d->data_w, 2, data, dnnl_bf16, dnnl_format_tag_any);
     if (status == dnnl_success)
         status = make_product(d, &d->forward, &d->x, &d->forward_w, &d->y, false);
-    if (status == dnnl_success)
-        status = make_product(d, &d->data, &d->gy, &d->data_w, &d->gx, false);
-    if (status == dnnl_success)
-        status = make_product(d, &d->data_add, &d->gy, &d->data_w, &d->gx, true);
+    if (status == dnnl_success && d->has_data)
+        status = make_data(d);
     if (status == dnnl_success)
         status = make_product(d, &d->weight, &d->gy_turned, &x, &d->gw, false);
     if (status == dnnl_success)
         status = make_product(d, &d->weight_add, &d->gy_turned, &x, &d->gw, true);
-    if (status == dnnl_success)
+    if (status == dnnl_success && !is_pairs(&d->forward_w, &block, &stride))
         status = make_pack(d, &d->pack_forward, &d->w_turned, &d->forward_w);
-    return status == dnnl_success ? make_pack(d, &d->pack_data, &d->w, &d->data_w) : status;
+    return status;
 }
 
-rv_status rv_dense_new(rv_dense **made, int64_t rows, int64_t in, int64_t out, rv_error *err)
+rv_status rv_dense_new(rv_dense **made, int64_t rows, int64_t in, int64_t out, bool data, rv_error *err)
 {
     *made = NULL;
     rv_dense *dense = calloc(1, sizeof *dense);
     if (!dense)
         return rv_fail(err, RV_E_MEMORY, "bf16 products: out of memory");
+    dense->has_data = data;
     const int threads = rv_onednn_threads(1); /* oneDNN plans for the number it sees */
     const rv_status status = rv_onednn_check(make(dense, rows, in, out), "bf16 products", err);
     rv_onednn_threads(threads);
@@ -147,7 +173,7 @@ static size_t forward_bytes(const rv_dense *dense)
 
 size_t rv_dense_packed(const rv_dense *dense)
 {
-    return forward_bytes(dense) + rv_arena_align(dnnl_memory_desc_get_size(&dense->data_w));
+    return forward_bytes(dense) + (dense->has_data ? rv_arena_align(dnnl_memory_desc_get_size(&dense->data_w)) : 0);
 }
 
 size_t rv_dense_scratch(const rv_dense *dense)
@@ -167,10 +193,16 @@ static rv_status run_pack(const rv_dense *d, const rv_step *step, const dnnl_mem
     return rv_step_run(step, d->engine, operands, 2, NULL, "bf16 weights", err);
 }
 
-rv_status rv_dense_pack(const rv_dense *dense, const float *w, void *packed, rv_error *err)
+rv_status rv_dense_pack(const rv_dense *dense, bool data, const float *w, void *packed, rv_error *err)
 {
-    RV_TRY(run_pack(dense, &dense->pack_forward, &dense->w_turned, w, &dense->forward_w, packed, err));
-    return run_pack(dense, &dense->pack_data, &dense->w, w, &dense->data_w, (char *)packed + forward_bytes(dense), err);
+    const dnnl_memory_desc_t *desc = data ? &dense->data_w : &dense->forward_w;
+    void *to = data ? (char *)packed + forward_bytes(dense) : packed;
+    int64_t block, stride;
+    if (!is_pairs(desc, &block, &stride))
+        return data ? run_pack(dense, &dense->pack_data, &dense->w, w, desc, to, err)
+                    : run_pack(dense, &dense->pack_forward, &dense->w_turned, w, desc, to, err);
+    (data ? rv_cpu()->pack->straight : rv_cpu()->pack->turned)(desc->dims[0], desc->dims[1], w, block, stride, to);
+    return RV_OK;
 }
 
 static rv_status run_product(const rv_dense *d, const rv_step *step, rv_step_operand a, rv_step_operand b,

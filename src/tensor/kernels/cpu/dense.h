@@ -9,15 +9,16 @@ typedef struct rv_dense rv_dense;
 /* Whether this processor has instructions for bf16 products. */
 bool rv_dense_possible(void);
 
-/* x [rows, in], w [out, in], y [rows, out]; all extents at least 1.  Immutable once made.
- * RV_E_MEMORY; RV_E_UNSUPPORTED: the library has no such product. */
-rv_status rv_dense_new(rv_dense **made, int64_t rows, int64_t in, int64_t out, rv_error *err);
+/* x [rows, in], w [out, in], y [rows, out]; all extents at least 1.  Without data there is no
+ * rv_dense_data.  Immutable once made.  RV_E_MEMORY; RV_E_UNSUPPORTED: the library has no such
+ * product. */
+rv_status rv_dense_new(rv_dense **made, int64_t rows, int64_t in, int64_t out, bool data, rv_error *err);
 void rv_dense_free(rv_dense *dense); /* NULL is fine */
 
 size_t rv_dense_packed(const rv_dense *dense);  /* bytes */
 size_t rv_dense_scratch(const rv_dense *dense); /* bytes, of any of the products */
-/* w in float32 to the layouts of the products. */
-rv_status rv_dense_pack(const rv_dense *dense, const float *w, void *packed, rv_error *err);
+/* w in float32 to the layout of the product forward and (data) to that of rv_dense_data. */
+rv_status rv_dense_pack(const rv_dense *dense, bool data, const float *w, void *packed, rv_error *err);
 
 /* y = x w^T */
 rv_status rv_dense_forward(const rv_dense *dense, const void *packed, const uint16_t *x, float *y, void *scratch,

@@ -180,9 +180,65 @@ static void fold(size_t n, size_t m, float factor, const float *x, const float *
         fold_of(n, m, factor, x, NULL, y, to);
 }
 
+/* ---- the sum of several arrays ---- */
+
+enum { LEAVES = 8 }; /* arrays whose sum is written out */
+
+/* Lanes [j, j + k) of the sum of count arrays, count a constant up to LEAVES. */
+RV_INLINE vf leaf(int count, const float *const *x, size_t j, size_t k)
+{
+    vf v[LEAVES];
+    for (int i = 0; i < count; i++)
+        v[i] = vf_load_n(x[i] + j, k);
+    for (int half = 1; half < count; half *= 2)
+        for (int i = 0; i + half < count; i += 2 * half)
+            v[i] += v[i + half];
+    return v[0];
+}
+
+RV_INLINE vf branches(int count, const float *const *x, size_t j, size_t k)
+{
+    vf v[RV_TREE_MOST / LEAVES];
+    const int parts = count / LEAVES;
+    for (int i = 0; i < parts; i++)
+        v[i] = leaf(LEAVES, x + i * LEAVES, j, k);
+    for (int half = 1; half < parts; half *= 2)
+        for (int i = 0; i + half < parts; i += 2 * half)
+            v[i] += v[i + half];
+    return v[0];
+}
+
+RV_INLINE bool tree_of(int leaves, size_t n, int count, const float *const *x, float factor, float *y)
+{
+    vf nothing = vf_zero(); /* x - x is zero unless x is infinite or NaN */
+    RV_EACH_VECTOR(n, j, k, {
+        const vf sum = vf_set1(factor) * (leaves ? leaf(leaves, x, j, k) : branches(count, x, j, k));
+        nothing += sum - sum;
+        vf_store_n(y + j, sum, k);
+    });
+    return vf_sum(nothing) == 0;
+}
+
+static bool tree(size_t n, int count, const float *const *x, float factor, float *y)
+{
+    switch (count) {
+    case 1:
+        return tree_of(1, n, count, x, factor, y);
+    case 2:
+        return tree_of(2, n, count, x, factor, y);
+    case 4:
+        return tree_of(4, n, count, x, factor, y);
+    case LEAVES:
+        return tree_of(LEAVES, n, count, x, factor, y);
+    default:
+        return tree_of(0, n, count, x, factor, y);
+    }
+}
+
 const struct rv_cpu_elementwise RV_CPU_TABLE(elementwise) = {
     .add = add,
     .multiply = multiply,
     .scale = scale,
     .fold = fold,
+    .tree = tree,
 };

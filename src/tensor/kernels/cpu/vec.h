@@ -221,14 +221,20 @@ RV_INLINE vf vf_load_bf16(const uint16_t *p)
     return (vf)(__builtin_convertvector(h, vi) << 16);
 }
 
-/* Rounds to nearest even; NaN stays NaN. */
-RV_INLINE void vf_store_bf16(uint16_t *p, vf v)
+/* The bits of v as bf16 in the lower halves of the lanes, zeros above.  Rounds to nearest
+ * even; NaN stays NaN. */
+RV_INLINE vi vf_bf16_bits(vf v)
 {
     vi bits = (vi)v;
     vi rounded = bits + vi_set1(0x7fff) + ((bits >> 16) & vi_set1(1));
     vi nan = v != v;
     vi r = (nan & (bits | vi_set1(0x400000))) | (~nan & rounded);
-    vh h = __builtin_convertvector(r >> 16, vh);
+    return (r >> 16) & vi_set1(0xffff);
+}
+
+RV_INLINE void vf_store_bf16(uint16_t *p, vf v)
+{
+    vh h = __builtin_convertvector(vf_bf16_bits(v), vh);
     memcpy(p, &h, sizeof h);
 }
 
