@@ -61,7 +61,7 @@ static rv_status open_problem(rv_study_run *run, int batch, double noise, quadra
     if (status != RV_OK)
         return status;
     double zero[VECTOR] = {0}, g[VECTOR], column[VECTOR];
-    rv_probe probe = {.objective = full, .batches = 1};
+    rv_probe_target probe = {.objective = full, .batches = 1};
     status = rv_probe_gradient(&probe, zero, g, NULL, err);
     for (int k = 0; k < DIM && status == RV_OK; k++) {
         double unit[VECTOR] = {0};
@@ -101,7 +101,7 @@ static rv_status sample_moments(const quadratic *q, int64_t samples, moments *m,
     *m = (moments){0};
     for (int64_t k = 0; k < samples; k++) {
         double g[VECTOR], first[VECTOR], second[VECTOR], unit[2][VECTOR] = {{1}, {0, 1}};
-        rv_probe probe = {q->o, 977, (uint64_t)k, 1};
+        rv_probe_target probe = {q->o, 977, (uint64_t)k, 1};
         RV_TRY(rv_probe_gradient(&probe, q->best, g, NULL, err));
         RV_TRY(rv_probe_hessian_vector(&probe, q->best, unit[0], first, err));
         RV_TRY(rv_probe_hessian_vector(&probe, q->best, unit[1], second, err));

@@ -168,7 +168,7 @@ static rv_status curvature(rv_study_run *run, double *value, rv_error *err)
     double w[16] = {1, 1};
     rv_eigen top;
     RV_TRY(rv_study_objective(run, "rosenbrock", "", RV_BACKEND_REF, 0, &o, err));
-    rv_status status = rv_probe_power(&(rv_probe){.objective = o, .batches = 1}, w, 0, 50, 1e-12, &top, err);
+    rv_status status = rv_probe_power(&(rv_probe_target){.objective = o, .batches = 1}, w, 0, 50, 1e-12, &top, err);
     *value = top.value;
     rv_objective_free(o);
     return status;

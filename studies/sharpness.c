@@ -50,7 +50,7 @@ static rv_status sharpest(rv_objective *full, const void *w, double *value, rv_e
 {
     rv_ritz ritz[RITZ];
     int made;
-    RV_TRY(rv_probe_lanczos(&(rv_probe){.objective = full, .batches = 1}, w, 0, 0, RITZ, ritz, &made, err));
+    RV_TRY(rv_probe_lanczos(&(rv_probe_target){.objective = full, .batches = 1}, w, 0, 0, RITZ, ritz, &made, err));
     *value = ritz[made - 1].value;
     return RV_OK;
 }
@@ -147,7 +147,7 @@ static rv_status until(void *context, int64_t step, const void *w, double loss, 
     double value;
     if (step % 20 != 0)
         return RV_OK;
-    RV_TRY(rv_probe_gradient(&(rv_probe){.objective = g->full, .batches = 1}, w, NULL, &value, err));
+    RV_TRY(rv_probe_gradient(&(rv_probe_target){.objective = g->full, .batches = 1}, w, NULL, &value, err));
     if (value > g->loss)
         return RV_OK;
     g->reached = true;
@@ -178,7 +178,7 @@ static rv_status compare(rv_study_run *run, const params *o, rv_objective *small
     for (int k = 0; k < 2; k++) {
         RV_TRY(train_to(o, k ? g->full : small, seed, g, err));
         RV_TRY(sharpest(g->full, g->w, &top[k], err));
-        RV_TRY(rv_probe_box_sharpness(&(rv_probe){.objective = g->full, .batches = 1}, g->w, 1e-3, 10, &box[k], err));
+        RV_TRY(rv_probe_box_sharpness(&(rv_probe_target){.objective = g->full, .batches = 1}, g->w, 1e-3, 10, &box[k], err));
         RV_TRY(rv_study_evaluate(g->full, g->w, RV_SPLIT_TEST, "accuracy", &accuracy[k], err));
         rv_study_note(run, "Seed %d, batch %d: loss %g after %lld steps, lambda_max %.3f, box sharpness %.3f, test accuracy %.1f %%.", (int)seed,
                       (int)(k ? o->images : o->small), o->loss, (long long)g->steps, top[k], box[k], 100 * accuracy[k]);
@@ -263,7 +263,7 @@ static rv_status spectrum(rv_study_run *run, rv_objective *o, const double *w, r
     int made[STARTS];
     double x[GRID], density[GRID], error[GRID], low[GRID], high[GRID], mean = 0, squares = 0, least = 0, most = 0;
     double n = (double)rv_layout_parameters(o->layout);
-    rv_probe probe = {.objective = o, .batches = 1};
+    rv_probe_target probe = {.objective = o, .batches = 1};
     rv_estimate hutchinson;
     for (int k = 0; k < STARTS; k++) {
         double sum = 0;

@@ -16,12 +16,12 @@
 extern "C" {
 #endif
 
-typedef struct rv_probe {
+typedef struct rv_probe_target {
     rv_objective *objective; /* borrowed */
     uint64_t seed;           /* of the mini-batches */
     uint64_t first;          /* step of the first of them */
     int batches;             /* >= 1 */
-} rv_probe;
+} rv_probe_target;
 
 /* ---- directions and slices --------------------------------------------- */
 
@@ -45,12 +45,12 @@ RV_API rv_status rv_probe_slice(rv_objective *objective, const void *w, const do
 /* ---- gradients and curvature ------------------------------------------- */
 
 /* loss and g [layout size] of the probe's function; either may be NULL. */
-RV_API rv_status rv_probe_gradient(const rv_probe *probe, const void *w, double *g, double *loss, rv_error *err);
+RV_API rv_status rv_probe_gradient(const rv_probe_target *probe, const void *w, double *g, double *loss, rv_error *err);
 
 /* hv <- H v: exact where the objective offers it, otherwise a central difference of gradients
  * with step cbrt(epsilon) (1 + |w| / sqrt(n)) along v / |v|: about nine digits in float64,
  * four in float32. */
-RV_API rv_status rv_probe_hessian_vector(const rv_probe *probe, const void *w, const double *v, double *hv,
+RV_API rv_status rv_probe_hessian_vector(const rv_probe_target *probe, const void *w, const double *v, double *hv,
                                          rv_error *err);
 
 typedef struct rv_eigen {
@@ -61,7 +61,7 @@ typedef struct rv_eigen {
 
 /* The eigenvalue of largest magnitude by power iteration from direction 0 of seed, until the
  * residual is below tolerance times |value|, at most `most` products. */
-RV_API rv_status rv_probe_power(const rv_probe *probe, const void *w, uint64_t seed, int most, double tolerance,
+RV_API rv_status rv_probe_power(const rv_probe_target *probe, const void *w, uint64_t seed, int most, double tolerance,
                                 rv_eigen *top, rv_error *err);
 
 /* Lanczos with full reorthogonalisation from direction `index` of seed: Ritz values in
@@ -71,7 +71,7 @@ typedef struct rv_ritz {
     double value, weight, bound;
 } rv_ritz;
 /* made <- number of Ritz values, below steps when the space is exhausted. */
-RV_API rv_status rv_probe_lanczos(const rv_probe *probe, const void *w, uint64_t seed, uint64_t index, int steps,
+RV_API rv_status rv_probe_lanczos(const rv_probe_target *probe, const void *w, uint64_t seed, uint64_t index, int steps,
                                   rv_ritz *ritz, int *made, rv_error *err);
 
 /* The spectral density at x [n]: Gaussians of deviation sigma at the Ritz values of `starts`
@@ -86,7 +86,7 @@ typedef struct rv_estimate {
 } rv_estimate;
 
 /* tr H by Hutchinson's estimator with +-1 vectors. */
-RV_API rv_status rv_probe_trace(const rv_probe *probe, const void *w, uint64_t seed, int samples,
+RV_API rv_status rv_probe_trace(const rv_probe_target *probe, const void *w, uint64_t seed, int samples,
                                 rv_estimate *trace, rv_error *err);
 
 /* ---- sharpness and noise ------------------------------------------------- */
@@ -94,7 +94,7 @@ RV_API rv_status rv_probe_trace(const rv_probe *probe, const void *w, uint64_t s
 /* Keskar et al. 2017, metric 2.1 with A = I: 100 (max f - f(w)) / (1 + f(w)) over the box
  * |y_i| <= epsilon (|w_i| + 1).  Deviation: the maximum is sought by `steps` projected steps along the
  * sign of the gradient, each half a box wide, instead of ten L-BFGS-B iterations; a lower bound either way. */
-RV_API rv_status rv_probe_box_sharpness(const rv_probe *probe, const void *w, double epsilon, int steps,
+RV_API rv_status rv_probe_box_sharpness(const rv_probe_target *probe, const void *w, double epsilon, int steps,
                                         double *sharpness, rv_error *err);
 
 /* The noise of mini-batch gradients around their mean, over the probe's batches (>= 4). */
@@ -105,7 +105,7 @@ typedef struct rv_noise {
     double tail;       /* Hill's tail index of the norms over their largest tenth (at least 2) */
 } rv_noise;
 /* norms [batches] <- |g_b - mean|; may be NULL. */
-RV_API rv_status rv_probe_noise(const rv_probe *probe, const void *w, rv_noise *noise, double *norms,
+RV_API rv_status rv_probe_noise(const rv_probe_target *probe, const void *w, rv_noise *noise, double *norms,
                                 rv_error *err);
 
 #ifdef __cplusplus

@@ -7,12 +7,12 @@
 
 #include "probe/vector.h"
 
-static rv_batch batch_at(const rv_probe *p, int k)
+static rv_batch batch_at(const rv_probe_target *p, int k)
 {
     return (rv_batch){.seed = p->seed, .step = p->first + (uint64_t)k, .parts = 1};
 }
 
-static rv_status mean_gradient(const rv_probe *p, const void *w, void *part, double *g, double *loss, rv_error *err)
+static rv_status mean_gradient(const rv_probe_target *p, const void *w, void *part, double *g, double *loss, rv_error *err)
 {
     rv_objective *o = p->objective;
     *loss = 0;
@@ -28,7 +28,7 @@ static rv_status mean_gradient(const rv_probe *p, const void *w, void *part, dou
     return RV_OK;
 }
 
-rv_status rv_probe_gradient(const rv_probe *probe, const void *w, double *g, double *loss, rv_error *err)
+rv_status rv_probe_gradient(const rv_probe_target *probe, const void *w, double *g, double *loss, rv_error *err)
 {
     assert(probe->batches >= 1);
     double value;
@@ -44,7 +44,7 @@ rv_status rv_probe_gradient(const rv_probe *probe, const void *w, double *g, dou
     return status;
 }
 
-static rv_status exact_product(const rv_probe *p, const void *w, const double *v, double *part, double *hv,
+static rv_status exact_product(const rv_probe_target *p, const void *w, const double *v, double *part, double *hv,
                                rv_error *err)
 {
     rv_objective *o = p->objective;
@@ -59,7 +59,7 @@ static rv_status exact_product(const rv_probe *p, const void *w, const double *v
 }
 
 /* (g(w + h u) - g(w - h u)) / 2h, u = v / |v|, times |v|. */
-static rv_status difference(const rv_probe *p, const void *w, const double *v, double norm, double *low, double *hv,
+static rv_status difference(const rv_probe_target *p, const void *w, const double *v, double norm, double *low, double *hv,
                             rv_error *err)
 {
     const rv_objective *o = p->objective;
@@ -84,7 +84,7 @@ static rv_status difference(const rv_probe *p, const void *w, const double *v, d
     return status;
 }
 
-rv_status rv_probe_hessian_vector(const rv_probe *probe, const void *w, const double *v, double *hv, rv_error *err)
+rv_status rv_probe_hessian_vector(const rv_probe_target *probe, const void *w, const double *v, double *hv, rv_error *err)
 {
     int64_t n = probe->objective->layout->size;
     double norm = rv_vector_norm(v, n);
@@ -103,7 +103,7 @@ rv_status rv_probe_hessian_vector(const rv_probe *probe, const void *w, const do
     return status;
 }
 
-rv_status rv_probe_power(const rv_probe *probe, const void *w, uint64_t seed, int most, double tolerance,
+rv_status rv_probe_power(const rv_probe_target *probe, const void *w, uint64_t seed, int most, double tolerance,
                          rv_eigen *top, rv_error *err)
 {
     int64_t n = probe->objective->layout->size;
@@ -135,7 +135,7 @@ rv_status rv_probe_power(const rv_probe *probe, const void *w, uint64_t seed, in
     return status;
 }
 
-rv_status rv_probe_trace(const rv_probe *probe, const void *w, uint64_t seed, int samples, rv_estimate *trace,
+rv_status rv_probe_trace(const rv_probe_target *probe, const void *w, uint64_t seed, int samples, rv_estimate *trace,
                          rv_error *err)
 {
     int64_t n = probe->objective->layout->size;

@@ -40,7 +40,7 @@ static rv_status reserve(recurrence *r, const rv_objective *o, int steps, rv_err
 }
 
 /* One step: v[k + 1] from H v[k]; off[k] is its norm before scaling, 0 when the space is exhausted. */
-static rv_status extend(recurrence *r, const rv_probe *p, const void *w, int k, rv_error *err)
+static rv_status extend(recurrence *r, const rv_probe_target *p, const void *w, int k, rv_error *err)
 {
     int64_t n = p->objective->layout->size;
     double *v = r->basis + k * n, *next = v + n;
@@ -73,7 +73,7 @@ static rv_status solve(recurrence *r, rv_ritz *ritz, rv_error *err)
     return RV_OK;
 }
 
-rv_status rv_probe_lanczos(const rv_probe *probe, const void *w, uint64_t seed, uint64_t index, int steps,
+rv_status rv_probe_lanczos(const rv_probe_target *probe, const void *w, uint64_t seed, uint64_t index, int steps,
                            rv_ritz *ritz, int *made, rv_error *err)
 {
     int64_t n = probe->objective->layout->size;

@@ -37,12 +37,12 @@ static double excess_kurtosis(const double *x, int n)
     return fourth / (second * second) - 3;
 }
 
-static rv_status distances(const rv_probe *p, const void *w, const double *mean, double *g, double *norms,
+static rv_status distances(const rv_probe_target *p, const void *w, const double *mean, double *g, double *norms,
                            rv_error *err)
 {
     int64_t n = p->objective->layout->size;
     for (int k = 0; k < p->batches; k++) {
-        rv_probe one = {p->objective, p->seed, p->first + (uint64_t)k, 1};
+        rv_probe_target one = {p->objective, p->seed, p->first + (uint64_t)k, 1};
         RV_TRY(rv_probe_gradient(&one, w, g, NULL, err));
         rv_vector_add(g, -1, mean, n);
         norms[k] = rv_vector_norm(g, n);
@@ -50,7 +50,7 @@ static rv_status distances(const rv_probe *p, const void *w, const double *mean,
     return RV_OK;
 }
 
-rv_status rv_probe_noise(const rv_probe *probe, const void *w, rv_noise *noise, double *norms, rv_error *err)
+rv_status rv_probe_noise(const rv_probe_target *probe, const void *w, rv_noise *noise, double *norms, rv_error *err)
 {
     assert(probe->batches >= 4);
     int64_t n = probe->objective->layout->size;

@@ -20,7 +20,7 @@ static void climb(const rv_objective *o, const void *w, double epsilon, const do
     }
 }
 
-rv_status rv_probe_box_sharpness(const rv_probe *probe, const void *w, double epsilon, int steps,
+rv_status rv_probe_box_sharpness(const rv_probe_target *probe, const void *w, double epsilon, int steps,
                                  double *sharpness, rv_error *err)
 {
     rv_objective *o = probe->objective;

@@ -95,7 +95,7 @@ static void test_product_by_differences(void **state)
     double w[SIZE] = {0}, v[SIZE] = {0}, hv[SIZE];
     ok(rv_objective_init(o, 1, w, &err), &err);
     start(NULL, 2, v);
-    ok(rv_probe_hessian_vector(&(rv_probe){.objective = o, .batches = 1}, w, v, hv, &err), &err);
+    ok(rv_probe_hessian_vector(&(rv_probe_target){.objective = o, .batches = 1}, w, v, hv, &err), &err);
     for (int i = 0; i < DIM; i++) {
         double exact = q.quartic * w[i] * w[i] / 2 * v[i];
         for (int j = 0; j < DIM; j++)
@@ -150,7 +150,7 @@ static void test_power_and_lanczos_of_rosenbrock(void **state)
     rv_params_init(workload->params, params);
     ok(workload->make(params, &(rv_workload_env){.backend = RV_BACKEND_REF}, &o, &err), &err);
     double w[SIZE] = {1, 1};
-    rv_probe probe = {.objective = o, .batches = 1};
+    rv_probe_target probe = {.objective = o, .batches = 1};
     rv_eigen top;
     ok(rv_probe_power(&probe, w, 0, 100, 1e-12, &top, &err), &err);
     near(top.value, 501 + sqrt(250601), 1e-8);
@@ -176,7 +176,7 @@ static void test_trace_of_a_diagonal(void **state)
         trace += q.a[i * DIM + i] = i - 3.5;
     rv_objective *o = make_quadratic(&q, RV_F64);
     rv_estimate estimate;
-    ok(rv_probe_trace(&(rv_probe){.objective = o, .batches = 1}, w, 3, 4, &estimate, &err), &err);
+    ok(rv_probe_trace(&(rv_probe_target){.objective = o, .batches = 1}, w, 3, 4, &estimate, &err), &err);
     near(estimate.mean, trace, 1e-7);
     near(estimate.error, 0, 1e-7);
     rv_objective_free(o);
@@ -198,7 +198,7 @@ static void test_box_sharpness_of_a_diagonal(void **state)
         centre += (1 + i) * w[i] * w[i] / 2;
         corner += (1 + i) * pow(fabs(w[i]) + epsilon * (fabs(w[i]) + 1), 2) / 2;
     }
-    ok(rv_probe_box_sharpness(&(rv_probe){.objective = o, .batches = 1}, w, epsilon, 4, &sharpness, &err), &err);
+    ok(rv_probe_box_sharpness(&(rv_probe_target){.objective = o, .batches = 1}, w, epsilon, 4, &sharpness, &err), &err);
     near(sharpness, 100 * (corner - centre) / (1 + centre), 1e-9);
     rv_objective_free(o);
 }
@@ -211,7 +211,7 @@ static void test_noise(void **state)
     double w[SIZE] = {0}, *norms = malloc(4000 * sizeof *norms);
     rv_noise noise;
     rv_objective *o = make_quadratic(&q, RV_F64);
-    rv_probe probe = {.objective = o, .seed = 1, .batches = 4000};
+    rv_probe_target probe = {.objective = o, .seed = 1, .batches = 4000};
     ok(rv_probe_noise(&probe, w, &noise, norms, &err), &err);
     near(noise.covariance, DIM * 0.09, 0.03 * DIM * 0.09); /* deviation of the estimate: 0.7 % */
     near(noise.kurtosis, 0, 0.3);                           /* a chi norm of 12 parts is nearly normal */
@@ -286,7 +286,7 @@ static int places(const rv_objective *o, int64_t *at)
     return n;
 }
 
-static double loss_of(const rv_probe *probe, const double *w)
+static double loss_of(const rv_probe_target *probe, const double *w)
 {
     rv_error err;
     double loss;
@@ -295,7 +295,7 @@ static double loss_of(const rv_probe *probe, const double *w)
 }
 
 /* Second differences of the loss: independent of every gradient. */
-static double second_difference(const rv_probe *probe, double *w, int64_t i, int64_t j)
+static double second_difference(const rv_probe_target *probe, double *w, int64_t i, int64_t j)
 {
     const double h = 2e-4;
     double sum = 0, a = w[i], b = w[j];
@@ -309,7 +309,7 @@ static double second_difference(const rv_probe *probe, double *w, int64_t i, int
     return sum / (4 * h * h);
 }
 
-static void check_spectrum(const rv_probe *probe, const double *w, const double *values, int n, double trace)
+static void check_spectrum(const rv_probe_target *probe, const double *w, const double *values, int n, double trace)
 {
     rv_error err;
     rv_ritz ritz[100];
@@ -350,7 +350,7 @@ static void test_network_hessian(void **state)
     double *w = calloc((size_t)o->layout->size, sizeof *w), *v = calloc((size_t)o->layout->size, sizeof *v),
            *hv = calloc((size_t)o->layout->size, sizeof *hv), *dense = calloc((size_t)(n * n), sizeof *dense),
            values[128], *work = malloc((size_t)lwork * sizeof *work), trace = 0;
-    rv_probe probe = {.objective = o, .seed = 2, .batches = 2};
+    rv_probe_target probe = {.objective = o, .seed = 2, .batches = 2};
     ok(rv_objective_init(o, 11, w, &err), &err);
     for (int i = 0; i < n; i++)
         for (int j = 0; j <= i; j++)
@@ -388,7 +388,7 @@ static void test_statistics_come_back(void **state)
     assert_true(bytes > 0);
     ok(rv_objective_init(o, 1, w, &err), &err);
     memcpy(before, o->state, bytes);
-    rv_probe probe = {.objective = o, .batches = 4};
+    rv_probe_target probe = {.objective = o, .batches = 4};
     rv_direction_draw(o, w, RV_DIRECTION_GAUSSIAN, 1, 0, d);
     rv_noise noise;
     ok(rv_probe_gradient(&probe, w, NULL, &loss, &err), &err);
