@@ -39,12 +39,7 @@ static void show_note(void *context, const char *line)
 static void measured_text(const json_t *claim, char *text, size_t size)
 {
     const json_t *spread = json_object_get(claim, "spread");
-    double ends[2];
-    for (size_t i = 0; i < 2; i++) {
-        json_t *holder = json_pack("{s:O}", "v", json_array_get(spread, i));
-        ends[i] = rv_json_real(holder, "v", NAN);
-        json_decref(holder);
-    }
+    double ends[2] = {rv_json_value(json_array_get(spread, 0), NAN), rv_json_value(json_array_get(spread, 1), NAN)};
     double mean = rv_json_real(claim, "measured", NAN);
     size_t n = json_array_size(json_object_get(claim, "values"));
     if (n == 0)

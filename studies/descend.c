@@ -2,9 +2,7 @@
 #include "studies/descend.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static rv_status one_step(rv_descent *d, rv_optimizer *optimizer, void *w, void *g, rv_error *err)
 {
@@ -44,22 +42,6 @@ rv_status rv_descend(rv_descent *d, void *w, rv_error *err)
     return status;
 }
 
-static rv_status set_words(const rv_workload *workload, void *values, const char *text, rv_error *err)
-{
-    char word[256];
-    while (text && *text) {
-        size_t n = strcspn(text, ",");
-        snprintf(word, sizeof word, "%.*s", (int)n, text);
-        char *equals = strchr(word, '=');
-        if (!equals)
-            return rv_fail(err, RV_E_ARGUMENT, "expected NAME=VALUE, found '%s'", word);
-        *equals = '\0';
-        RV_TRY(rv_params_set(workload->params, values, word, equals + 1, err));
-        text += n + (text[n] == ',');
-    }
-    return RV_OK;
-}
-
 static void pass_note(void *context, const char *line)
 {
     const rv_study_options *options = context;
@@ -80,7 +62,7 @@ rv_status rv_study_objective(const rv_study_run *run, const char *name, const ch
         env.note = pass_note;
         env.note_context = (void *)(uintptr_t)run->options;
     }
-    rv_status status = set_words(workload, values, params, err);
+    rv_status status = rv_study_set(workload->params, values, params, err);
     if (status == RV_OK)
         status = workload->make(values, &env, out, err);
     free(values);

@@ -61,16 +61,23 @@ rv_status rv_study_progress(rv_study_run *run, double fraction, const char *form
     return o->stop && *o->stop ? RV_E_INTERRUPTED : RV_OK;
 }
 
-/* ---- the verdict ---------------------------------------------------------------- */
-
-static double value_at(const json_t *values, size_t i)
+rv_status rv_study_set(const rv_param_table *table, void *values, const char *text, rv_error *err)
 {
-    json_t *value = json_array_get(values, i);
-    json_t *holder = json_pack("{s:O}", "v", value);
-    double number = rv_json_real(holder, "v", NAN);
-    json_decref(holder);
-    return number;
+    char word[512];
+    while (text && *text) {
+        size_t n = strcspn(text, ",");
+        snprintf(word, sizeof word, "%.*s", (int)n, text);
+        char *equals = strchr(word, '=');
+        if (!equals || n >= sizeof word)
+            return rv_fail(err, RV_E_ARGUMENT, "%s: expected NAME=VALUE, found '%s'", table->owner, word);
+        *equals = '\0';
+        RV_TRY(rv_params_set(table, values, word, equals + 1, err));
+        text += n + (text[n] == ',');
+    }
+    return RV_OK;
 }
+
+/* ---- the verdict ---------------------------------------------------------------- */
 
 typedef struct spread {
     size_t n;
@@ -81,7 +88,7 @@ static spread spread_of(const json_t *values)
 {
     spread s = {.n = json_array_size(values), .mean = 0, .low = HUGE_VAL, .high = -HUGE_VAL};
     for (size_t i = 0; i < s.n; i++) {
-        double v = value_at(values, i);
+        double v = rv_json_value(json_array_get(values, i), NAN);
         s.mean += v / (double)s.n;
         s.low = isnan(v) || v < s.low ? v : s.low;
         s.high = isnan(v) || v > s.high ? v : s.high;
@@ -200,30 +207,13 @@ static rv_status write_results(const rv_study_run *run, const char *dir, json_t 
 
 /* ---- running -------------------------------------------------------------------- */
 
-/* Sets "name=value[,name=value..]". */
-static rv_status set_params(const rv_study *study, void *params, const char *text, rv_error *err)
-{
-    char word[512];
-    while (text && *text) {
-        size_t n = strcspn(text, ",");
-        snprintf(word, sizeof word, "%.*s", (int)n, text);
-        char *equals = strchr(word, '=');
-        if (!equals || n >= sizeof word)
-            return rv_fail(err, RV_E_ARGUMENT, "study %s: expected NAME=VALUE, found '%s'", study->name, word);
-        *equals = '\0';
-        RV_TRY(rv_params_set(study->params, params, word, equals + 1, err));
-        text += n + (text[n] == ',');
-    }
-    return RV_OK;
-}
-
 static rv_status resolve(const rv_study *study, const rv_study_options *o, void *params, rv_error *err)
 {
     rv_params_init(study->params, params);
     if (o->quick)
-        RV_TRY(set_params(study, params, study->quick, err));
+        RV_TRY(rv_study_set(study->params, params, study->quick, err));
     for (int i = 0; i < o->set_count; i++)
-        RV_TRY(set_params(study, params, o->set[i], err));
+        RV_TRY(rv_study_set(study->params, params, o->set[i], err));
     return rv_folder_make(o->dir, err);
 }
 

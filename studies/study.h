@@ -25,6 +25,8 @@ void rv_study_measure(rv_study_run *run, const char *key, double value);
 /* A new figure of the page, in order; owned by the run. */
 rv_figure *rv_study_figure(rv_study_run *run, const char *name, const char *title, const char *caption,
                            rv_axis x, rv_axis y);
+/* Sets parameters from "name=value[,name=value..]"; NULL is none. */
+rv_status rv_study_set(const rv_param_table *table, void *values, const char *text, rv_error *err);
 /* A finding in words, for the page: what the numbers say beside the claims. */
 void rv_study_note(rv_study_run *run, const char *format, ...) RV_PRINTF(2, 3);
 /* Tells how far it is; RV_E_INTERRUPTED when the user wants to stop. */

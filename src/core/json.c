@@ -154,9 +154,8 @@ json_t *rv_json_rounded(double value)
     return isfinite(value) ? json_real(strtod(text, NULL)) : rv_json_from_real(value);
 }
 
-double rv_json_real(const json_t *object, const char *key, double fallback)
+double rv_json_value(const json_t *value, double fallback)
 {
-    const json_t *value = json_object_get(object, key);
     double number = 0;
     if (json_is_number(value))
         return json_number_value(value);
@@ -164,6 +163,11 @@ double rv_json_real(const json_t *object, const char *key, double fallback)
         rv_text_to_real(json_string_value(value), &number))
         return number;
     return fallback;
+}
+
+double rv_json_real(const json_t *object, const char *key, double fallback)
+{
+    return rv_json_value(json_object_get(object, key), fallback);
 }
 
 /* ---- parameters -------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 
 #include "core/file.h"
 #include "core/json.h"
+#include "studies/least_norm.h"
 #include "studies/study.h"
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT) INT(size, 7, 1, 100, 0, "of nothing")
@@ -149,6 +150,28 @@ static void test_errors(void **state)
     assert_non_null(strstr(err.message, "size"));
 }
 
+/* x = A'(A A')^-1 b for a wide matrix, the fit for a tall one; both routes. */
+static void test_least_norm(void **state)
+{
+    (void)state;
+    rv_error err;
+    static const double wide[] = {1, 0, 0, 1, 1, 1}, b[] = {3, 6}; /* columns (1,0), (0,1), (1,1) */
+    static const double tall[] = {1, 1, 1, 0, 1, 2}, y[] = {1, 3, 5}; /* 1 + 2 t */
+    for (int k = 0; k < 2; k++) {
+        double x[3], rcond = k ? -1 : 1e-15;
+        assert_int_equal(rv_least_norm(2, 3, 1, wide, b, rcond, x, &err), RV_OK);
+        const double expected[] = {0, 3, 3};
+        for (int i = 0; i < 3; i++)
+            assert_true(fabs(x[i] - expected[i]) < 1e-12);
+        assert_int_equal(rv_least_norm(3, 2, 1, tall, y, rcond, x, &err), RV_OK);
+        assert_true(fabs(x[0] - 1) < 1e-12 && fabs(x[1] - 2) < 1e-12);
+    }
+    static const double twice[] = {1, 1, 1, 1}, z[] = {2, 2}; /* rank one: the solution is spread evenly */
+    double x[2];
+    assert_int_equal(rv_least_norm(2, 2, 1, twice, z, 1e-10, x, &err), RV_OK);
+    assert_true(fabs(x[0] - 1) < 1e-12 && fabs(x[1] - 1) < 1e-12);
+}
+
 static void test_registry(void **state)
 {
     (void)state;
@@ -174,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts), cmocka_unit_test(test_quick),    cmocka_unit_test(test_files),
         cmocka_unit_test(test_errors),   cmocka_unit_test(test_registry),
+        cmocka_unit_test(test_least_norm),
     };
     snprintf(dir, sizeof dir, "/tmp/ravine-study-%ld", (long)getpid());
     int failed = cmocka_run_group_tests_name("study", tests, NULL, NULL);

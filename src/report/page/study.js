@@ -105,7 +105,7 @@ function seriesTraces(s, index, spec, limit) {
   const x = s.x.slice(0, limit), y = s.y.slice(0, limit), name = plain(s.name), series = { label: s.name, index };
   const hovertemplate = `${name}<br>${plain(spec.y.label)} %{y:.4~g}<br>${plain(spec.x.label)} %{x:.4~g}<extra></extra>`;
   if (s.style === "bars") return [{ type: "bar", x, y, name, marker: { color: translucent(index, 0.55), line: { width: 0 } }, hovertemplate }];
-  const out = [], marker = { color: colour(index), size: s.x.length === 1 ? 13 : s.style === "points" ? 6 : 7, symbol: MARKERS[index % MARKERS.length] };
+  const out = [], marker = { color: colour(index), size: s.x.length === 1 ? 13 : s.style === "points" ? 6 : 7, line: { color: cssValue("--ground"), width: s.x.length === 1 ? 1.5 : 0 }, symbol: MARKERS[index % MARKERS.length] };
   if (s.low) out.push(bandTrace(series, { x, low: s.low.slice(0, limit).map(nanOf), high: s.high.slice(0, limit).map(nanOf) }, (v) => v));
   const trace = lineTrace(series, x, y.map(nanOf), { hovertemplate });
   trace.line = { color: colour(index), width: 2 }; /* solid: dashes drown in oscillation */
