@@ -278,7 +278,7 @@ const rv_study rv_study_initialisation = {
                 "earlier. And weights that start equal stay equal.",
     .method = "Perceptron of width 128 on 7 x 7 digits (1400 images), ReLU, zero biases, no normalisation, SGD with momentum 0.9, batch 100, 30 epochs.\n"
               "Xavier in the forward form of the paper, variance 1 / fan in; He 2 / fan in but for the first layer, whose inputs are no ReLU outputs.\n"
-              "Every initialisation gets its best of three learning rates. The paper's networks are convolutional and on ImageNet; the law of the\n"
+              "To stall means within 30 epochs. Every initialisation gets its best of three learning rates. The paper's networks are convolutional and on ImageNet; the law of the\n"
               "signal is the same. Adam or batch norm would hide the effect.",
     .source = "He, Zhang, Ren, Sun 2015, Delving Deep into Rectifiers, figures 2 and 3; Glorot, Bengio 2010",
     .cost = "2 min",

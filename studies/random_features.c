@@ -230,8 +230,7 @@ const rv_study rv_study_random_features = {
     .question = "The test error of least squares on random features peaks where there are as many features as examples, and beyond it falls below "
                 "everything that fewer features reach.",
     .method = "1000 digits of 28 x 28 pixels in [0, 1], one-hot squared loss, N features cos(v x + b) with v of deviation 1/5, least norm; 1000 other digits\n"
-              "to test on. With cos and sin of one frequency as two columns, and with a tenth of the labels wrong. The paper has 10,000 digits. The width\n"
-              "of the features matters: much smoother ones (on 7 x 7 pixels, or --set sigma=15) need not win.",
+              "to test on. With cos and sin of one frequency as two columns, and with a tenth of the labels wrong. The paper has 10,000 digits.",
     .source = "Belkin, Hsu, Ma, Mandal 2019, Reconciling modern machine-learning practice and the bias-variance trade-off",
     .cost = "1 min",
     .params = &table,

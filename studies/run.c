@@ -151,8 +151,9 @@ static json_t *result_json(const rv_study_run *run, json_t *claims, json_t *para
         json_array_append_new(figures, json_pack("{s:O,s:O,s:s}", "name", json_object_get(figure, "name"),
                                                  "title", json_object_get(figure, "title"), "csv", file));
     }
-    return json_pack("{s:s,s:s,s:O,s:o,s:O,s:i,s:b,s:O,s:f,s:s}", "study", run->study->name, "title",
-                     run->study->title, "claims", claims, "figures", figures, "params", params, "seeds",
+    return json_pack("{s:s,s:s,s:O,s:o,s:O,s:s,s:i,s:b,s:O,s:f,s:s}", "study", run->study->name, "title",
+                     run->study->title, "claims", claims, "figures", figures, "params", params, "data",
+                     run->data ? "data folder" : "procedural", "seeds",
                      run->seeds, "quick", run->quick, "notes", run->notes, "seconds", seconds, "version",
                      rv_version());
 }

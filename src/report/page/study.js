@@ -15,7 +15,7 @@ function assembleStudy(data) {
 
 function studyFacts(data) {
   const study = data.study, judged = study.claims.filter((c) => c.holds !== null), held = judged.filter((c) => c.holds);
-  return [["Verdict", `${held.length} of ${plural(judged.length, "claim")} hold`], ["Seeds", String(study.seeds)], ["Time", duration(study.seconds)],
+  return [["Verdict", `${held.length} of ${plural(judged.length, "claim")} hold`], ["Seeds", String(study.seeds)], ["Data", study.data], ["Time", duration(study.seconds)],
     ["Size", study.quick ? "quick" : "full"], ["Ravine", data.version]];
 }
 
