@@ -13,6 +13,7 @@ static void put_words(FILE *out, const char *kind)
         {"shells", " bash zsh fish"},
         {"data", " list check"},
         {"actions", " rebuild"},
+        {"studies", " all"},
     };
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         if (strcmp(kind, fixed[i].kind) == 0)

@@ -11,6 +11,7 @@
 #include "ravine/bench.h"
 #include "ravine/optim.h"
 #include "ravine/score.h"
+#include "ravine/study.h"
 
 static void bounds(const rv_param *row, char *text, size_t size)
 {
@@ -76,6 +77,7 @@ typedef struct topic {
     int parts;
     char bytes[64]; /* text of its own */
     const rv_param_table *params;
+    rv_text owned; /* text made for this topic */
 } topic;
 
 static void add(topic *t, const char *head, const char *text)
@@ -135,6 +137,30 @@ static bool find_workload(const char *name, topic *t)
     add(t, "description", workload->description);
     add(t, "metric", workload->metric);
     add(t, "recipe", workload->recipe);
+    return true;
+}
+
+/* The claims as a list: sentence, quantity, interval, source. */
+static void add_claims(topic *t, const rv_claim *claims)
+{
+    char expected[96];
+    for (const rv_claim *c = claims; c->key; c++)
+        rv_text_format(&t->owned, "%s\n    %s: %s (%s)\n", c->text, c->quantity, rv_claim_expected(c, expected, sizeof expected),
+                       c->source);
+    add(t, "claims", t->owned.data);
+}
+
+static bool find_study(const char *name, topic *t)
+{
+    const rv_study *study = rv_study_find(name);
+    if (!study)
+        return false;
+    *t = (topic){.kind = "study", .name = study->name, .title = study->title, .params = study->params};
+    add(t, "question", study->question);
+    add_claims(t, study->claims);
+    add(t, "method", study->method);
+    add(t, "source", study->source);
+    add(t, "cost on two cores", study->cost);
     return true;
 }
 
@@ -239,7 +265,8 @@ static json_t *topic_json(const topic *t)
 static int run(const cli_line *cli)
 {
     static bool (*const finders[])(const char *, topic *) = {find_method,  find_wrapper, find_schedule,   find_workload,
-                                                            find_suite,   find_ruleset, find_submission, find_sampler};
+                                                            find_study,   find_suite,   find_ruleset, find_submission,
+                                                            find_sampler};
     json_t *list = json_array();
     topic t;
     for (size_t i = 0; i < sizeof finders / sizeof finders[0]; i++) {
@@ -250,6 +277,7 @@ static int run(const cli_line *cli)
             print_topic(&t);
         }
         json_array_append_new(list, topic_json(&t));
+        rv_text_release(&t.owned);
     }
     size_t found = json_array_size(list);
     json_t *result = found == 1 ? json_incref(json_array_get(list, 0)) : json_incref(list);
@@ -270,7 +298,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 const cli_command command_explain = {
     .name = "explain",
     .synopsis = "NAME",
-    .summary = "Explain an optimizer, wrapper, schedule, workload, suite, ruleset, submission or sampler",
+    .summary = "Explain an optimizer, wrapper, schedule, workload, study, suite, ruleset, submission or sampler",
     .description = "Equations, source, state, every parameter with its default and bounds.",
     .examples = "  ravine explain muon\n  ravine explain char-lm\n  ravine explain warmup_cosine --json\n",
     .options = options,

@@ -6,6 +6,7 @@
 #include "ravine/bench.h"
 #include "ravine/optim.h"
 #include "ravine/score.h"
+#include "ravine/study.h"
 
 /* An old version that stays registered is no entry of its own: name NULL. */
 static bool info_entry(const rv_method_info *info, const rv_method_info *newest, const char **name, const char **title)
@@ -41,6 +42,14 @@ static bool workload_entry(int i, const char **name, const char **title)
     if (workload)
         *name = workload->name, *title = workload->title;
     return workload != NULL;
+}
+
+static bool study_entry(int i, const char **name, const char **title)
+{
+    const rv_study *study = rv_study_at(i);
+    if (study)
+        *name = study->name, *title = study->title;
+    return study != NULL;
 }
 
 static bool suite_entry(int i, const char **name, const char **title)
@@ -88,6 +97,6 @@ static bool sampler_entry(int i, const char **name, const char **title)
 
 const cli_kind cli_kinds[CLI_KINDS] = {
     {"optimizers", optimizer_entry}, {"wrappers", wrapper_entry}, {"schedules", schedule_entry},
-    {"workloads", workload_entry},   {"suites", suite_entry},     {"rulesets", ruleset_entry},
-    {"submissions", submission_entry}, {"samplers", sampler_entry},
+    {"workloads", workload_entry},   {"studies", study_entry},    {"suites", suite_entry},
+    {"rulesets", ruleset_entry},     {"submissions", submission_entry}, {"samplers", sampler_entry},
 };

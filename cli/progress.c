@@ -15,7 +15,7 @@ void progress_init(progress *p, bool quiet)
     pthread_mutex_init(&p->lock, NULL);
 }
 
-static void clear(progress *p)
+static void erase(progress *p)
 {
     if (p->drawn)
         fputs("\r\033[K", stderr);
@@ -53,13 +53,20 @@ void progress_line(progress *p, const char *text)
     if (p->quiet)
         return;
     pthread_mutex_lock(&p->lock);
-    clear(p);
+    erase(p);
     fprintf(stderr, "%s\n", text);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void progress_clear(progress *p)
+{
+    pthread_mutex_lock(&p->lock);
+    erase(p);
     pthread_mutex_unlock(&p->lock);
 }
 
 void progress_end(progress *p)
 {
-    clear(p);
+    erase(p);
     pthread_mutex_destroy(&p->lock);
 }

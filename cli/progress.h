@@ -18,6 +18,8 @@ void progress_init(progress *p, bool quiet);
 void progress_show(progress *p, double fraction, const char *text);
 /* One line that stays; the bar is removed first. */
 void progress_line(progress *p, const char *text);
+/* Removes a bar that stands, so that results can be printed between. */
+void progress_clear(progress *p);
 void progress_end(progress *p);
 
 #endif

@@ -3,7 +3,7 @@
 
     tools/check_includes.py [ROOT]
 
-A room is a folder of src/, workloads/ or cli/ together with its public header
+A room is a folder of src/, workloads/, studies/ or cli/ together with its public header
 include/ravine/<room>.h.  A file may include its own room and the rooms that stand in its
 row of BELOW, nothing else of the house; only system headers are free.
 """
@@ -20,16 +20,19 @@ BELOW = {
     "objective": "core tensor graph nn data",
     "optim": "core tensor",
     "workload": "core tensor graph nn data objective",
+    "probe": "core tensor objective",
     "trial": "core tensor objective optim workload",
     "bench": "core tensor objective optim workload trial",
     "report": "core tensor objective optim workload trial",
-    "cli": "core tensor graph nn data objective optim workload trial bench report",
+    "study": "core tensor graph nn data objective optim workload trial probe report",
+    "cli": "core tensor graph nn data objective optim workload trial probe bench report study",
 }
 # Single headers that a room may see beside the rooms below it.
 ALSO = {
     "data": {"ravine/objective.h"},     # the splits of a data set
     "objective": {"ravine/workload.h"},  # what a workload hands to a network: data, pool, backend
 }
+FOLDERS = {"workloads": "workload", "studies": "study"}  # rooms beside src/
 PUBLIC = {"param": "core", "kfac": "optim", "score": "bench", "ravine": None}  # headers that are not called after their room
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
@@ -39,8 +42,8 @@ def room_of_file(path):
     parts = path.parts
     if parts[:2] == ("include", "ravine"):
         return PUBLIC.get(path.stem, path.stem)
-    if parts[0] == "workloads":
-        return "workload"
+    if parts[0] in FOLDERS:
+        return FOLDERS[parts[0]]
     return parts[1] if parts[0] == "src" else parts[0]
 
 
@@ -50,14 +53,14 @@ def room_of_include(name, path):
     if parts[0] == "ravine":
         stem = pathlib.Path(name).stem
         return "everything" if stem == "ravine" else PUBLIC.get(stem, stem)
-    if len(parts) > 1 and parts[0] == "workloads":
-        return "workload"
+    if len(parts) > 1 and parts[0] in FOLDERS:
+        return FOLDERS[parts[0]]
     return parts[0] if len(parts) > 1 and parts[0] in BELOW else None
 
 
 def check(root):
     faults, arrows = [], 0
-    for top in ("include/ravine", "src", "workloads", "cli"):
+    for top in ("include/ravine", "src", "workloads", "studies", "cli"):
         for path in sorted((root / top).rglob("*.[ch]")):
             local = path.relative_to(root)
             room = room_of_file(local)

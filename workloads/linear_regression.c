@@ -49,27 +49,58 @@ static void start(void *context, uint64_t seed, double *w)
         w[k] = k == 0 ? 5.5 : k == 1 ? 1.5 : 0;
 }
 
-/* f = 1 / (2 b) sum r^2 over b points drawn without replacement. */
-static double value_grad(void *context, const double *w, rv_batch batch, double *g)
+/* Draws the order of the batch, unless it is all points; returns its size. */
+static int64_t draw_batch(cloud *c, rv_batch batch)
 {
-    cloud *c = context;
     int64_t n = c->batch < c->points ? c->batch : c->points;
     if (n < c->points) {
         rv_random stream = {batch.seed, RV_RANDOM_ORDER,
                             batch.step * (uint64_t)batch.parts + (uint64_t)batch.part};
         rv_random_permutation(stream, (uint32_t)c->points, c->order);
     }
+    return n;
+}
+
+/* The point that is number j of a batch of n. */
+static int64_t point_of(const cloud *c, int64_t n, int64_t j)
+{
+    return n < c->points ? (int64_t)c->order[j] : j;
+}
+
+/* f = 1 / (2 b) sum r^2 over b points drawn without replacement. */
+static double value_grad(void *context, const double *w, rv_batch batch, double *g)
+{
+    cloud *c = context;
+    int64_t n = draw_batch(c, batch);
     double loss = 0;
     for (int64_t k = 0; k < c->width; k++)
         g[k] = 0;
     for (int64_t j = 0; j < n; j++) {
-        int64_t i = n < c->points ? (int64_t)c->order[j] : j;
+        int64_t i = point_of(c, n, j);
         double r = residual(c, w, i);
         loss += r * r / (2 * (double)n);
         for (int64_t k = 0; k < c->width; k++)
             g[k] += r * c->x[i * c->width + k] / (double)n;
     }
     return loss;
+}
+
+/* 1 / b sum x (x' v) */
+static void hessian_vector(void *context, const double *w, rv_batch batch, const double *v, double *hv)
+{
+    (void)w;
+    cloud *c = context;
+    int64_t n = draw_batch(c, batch);
+    for (int64_t k = 0; k < c->width; k++)
+        hv[k] = 0;
+    for (int64_t j = 0; j < n; j++) {
+        const double *x = c->x + point_of(c, n, j) * c->width;
+        double along = 0;
+        for (int64_t k = 0; k < c->width; k++)
+            along += x[k] * v[k];
+        for (int64_t k = 0; k < c->width; k++)
+            hv[k] += along * x[k] / (double)n;
+    }
 }
 
 static void evaluate(void *context, const double *w, rv_split split, rv_metrics *metrics)
@@ -114,6 +145,7 @@ static rv_status make(const void *values, const rv_workload_env *env, rv_objecti
     draw(c, o);
     rv_analytic analytic = {.name = "linear-regression", .size = c->width, .examples = c->batch,
                             .epoch = c->points, .context = c, .start = start, .value_grad = value_grad,
+                            .hessian_vector = hessian_vector,
                             .evaluate = evaluate, .release = release};
     return rv_analytic_new(out, &analytic, rv_backend_dtype(env->backend), err);
 }

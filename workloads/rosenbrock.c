@@ -40,6 +40,14 @@ static double value_grad(void *context, const double *w, rv_batch batch, double 
     return value(w);
 }
 
+static void hessian_vector(void *context, const double *w, rv_batch batch, const double *v, double *hv)
+{
+    (void)context; /* the noise is additive on the gradient: it has no curvature */
+    (void)batch;
+    hv[0] = (2 - 400 * w[1] + 1200 * w[0] * w[0]) * v[0] - 400 * w[0] * v[1];
+    hv[1] = -400 * w[0] * v[0] + 200 * v[1];
+}
+
 static void evaluate(void *context, const double *w, rv_split split, rv_metrics *metrics)
 {
     (void)context;
@@ -55,7 +63,7 @@ static rv_status make(const void *values, const rv_workload_env *env, rv_objecti
         return rv_fail(err, RV_E_MEMORY, "rosenbrock: no memory");
     *o = *(const params *)values;
     rv_analytic analytic = {.name = "rosenbrock", .size = 2, .examples = 1, .context = o, .start = start,
-                            .value_grad = value_grad, .evaluate = evaluate, .release = free};
+                            .value_grad = value_grad, .hessian_vector = hessian_vector, .evaluate = evaluate, .release = free};
     return rv_analytic_new(out, &analytic, rv_backend_dtype(env->backend), err);
 }
 

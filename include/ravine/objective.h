@@ -39,6 +39,9 @@ typedef struct rv_objective_methods {
     rv_status (*evaluate)(rv_objective *, const void *w, rv_split, rv_metrics *, rv_error *);
     rv_status (*recompute)(rv_objective *, const void *w, rv_error *); /* NULL: no statistics */
     void (*free)(rv_objective *);
+    /* hv <- exact Hessian of the mini-batch's loss times v, float64 [layout size] with zero
+     * gaps, whatever the dtype.  NULL: gradients only. */
+    rv_status (*hessian_vector)(rv_objective *, const void *w, rv_batch, const double *v, double *hv, rv_error *);
 } rv_objective_methods;
 
 /* Filled by its constructor; read by everyone. */

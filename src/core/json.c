@@ -147,9 +147,15 @@ json_t *rv_json_from_real(double value)
     return json_real(value);
 }
 
-double rv_json_real(const json_t *object, const char *key, double fallback)
+json_t *rv_json_rounded(double value)
 {
-    const json_t *value = json_object_get(object, key);
+    char text[32];
+    snprintf(text, sizeof text, "%.5e", value);
+    return isfinite(value) ? json_real(strtod(text, NULL)) : rv_json_from_real(value);
+}
+
+double rv_json_value(const json_t *value, double fallback)
+{
     double number = 0;
     if (json_is_number(value))
         return json_number_value(value);
@@ -157,6 +163,11 @@ double rv_json_real(const json_t *object, const char *key, double fallback)
         rv_text_to_real(json_string_value(value), &number))
         return number;
     return fallback;
+}
+
+double rv_json_real(const json_t *object, const char *key, double fallback)
+{
+    return rv_json_value(json_object_get(object, key), fallback);
 }
 
 /* ---- parameters -------------------------------------------------------------- */

@@ -17,7 +17,10 @@ char *rv_json_text(const json_t *value, int indent);
 int rv_json_number(double value, char *text, size_t size);
 /* A real (or its string form "nan", "inf", "-inf"); fallback when absent or of another type. */
 double rv_json_real(const json_t *object, const char *key, double fallback);
+double rv_json_value(const json_t *value, double fallback); /* of the value itself; NULL is absent */
 json_t *rv_json_from_real(double value);
+/* The same with six significant digits: more than a screen shows, and a third of the bytes. */
+json_t *rv_json_rounded(double value);
 
 /* Parameters of a table as a JSON object, and back with every check of rv_params_set. */
 json_t *rv_params_to_json(const rv_param_table *table, const void *values);

@@ -66,6 +66,18 @@ static rv_status evaluate(rv_objective *objective, const void *w, rv_split split
     return RV_OK;
 }
 
+static rv_status hessian_vector(rv_objective *objective, const void *w, rv_batch batch, const double *v, double *hv,
+                                rv_error *err)
+{
+    (void)err;
+    analytic_objective *o = (analytic_objective *)objective;
+    widen(o, w);
+    for (int64_t i = o->formula.size; i < o->layout.size; i++)
+        hv[i] = 0;
+    o->formula.hessian_vector(o->formula.context, o->x, batch, v, hv);
+    return RV_OK;
+}
+
 static void release(rv_objective *objective)
 {
     analytic_objective *o = (analytic_objective *)objective;
@@ -76,7 +88,10 @@ static void release(rv_objective *objective)
     free(o);
 }
 
-static const rv_objective_methods methods = {init, value_grad, evaluate, NULL, release};
+static const rv_objective_methods gradients_only = {.init = init, .value_grad = value_grad, .evaluate = evaluate,
+                                                    .free = release};
+static const rv_objective_methods with_curvature = {.init = init, .value_grad = value_grad, .evaluate = evaluate,
+                                                    .free = release, .hessian_vector = hessian_vector};
 
 rv_status rv_analytic_new(rv_objective **out, const rv_analytic *analytic, rv_dtype dtype, rv_error *err)
 {
@@ -96,7 +111,7 @@ rv_status rv_analytic_new(rv_objective **out, const rv_analytic *analytic, rv_dt
     o->g = g;
     o->tensor = (rv_tensor){.name = "x", .role = RV_ROLE_POINT, .shape = RV_SHAPE(analytic->size)};
     o->layout = (rv_layout){1, &o->tensor, (analytic->size + 15) / 16 * 16};
-    o->base = (rv_objective){.methods = &methods, .name = analytic->name, .layout = &o->layout,
+    o->base = (rv_objective){.methods = analytic->hessian_vector ? &with_curvature : &gradients_only, .name = analytic->name, .layout = &o->layout,
                              .dtype = dtype, .examples = analytic->examples, .epoch = analytic->epoch};
     *out = &o->base;
     return RV_OK;

@@ -14,6 +14,8 @@ struct rv_analytic {
     void *context;      /* owned: freed by release */
     void (*start)(void *context, uint64_t seed, double *x);
     double (*value_grad)(void *context, const double *x, rv_batch batch, double *g);
+    /* hv <- exact Hessian of the batch's loss times v; NULL: gradients only */
+    void (*hessian_vector)(void *context, const double *x, rv_batch batch, const double *v, double *hv);
     void (*evaluate)(void *context, const double *x, rv_split split, rv_metrics *metrics);
     void (*release)(void *context); /* NULL: nothing to free */
 };

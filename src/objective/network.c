@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,8 +74,9 @@ static rv_status build_model(model *m, const rv_network *network, int64_t rows, 
         rv_shape shape = {.rank = source->input_shape[i].rank + 1, .dim = {rows}};
         for (int k = 1; k < shape.rank; k++)
             shape.dim[k] = source->input_shape[i].dim[k - 1];
-        inputs[i] = rv_graph_input(m->graph, i + 1 < source->inputs ? "input" : "label",
-                                   source->input_dtype[i], shape);
+        char name[24];
+        snprintf(name, sizeof name, i == 0 ? "input" : "input%d", i);
+        inputs[i] = rv_graph_input(m->graph, i + 1 < source->inputs ? name : "label", source->input_dtype[i], shape);
     }
     network->build(m->graph, inputs, network->params);
     RV_TRY(rv_graph_status(m->graph, err));
@@ -402,8 +404,9 @@ static rv_status network_recompute(rv_objective *objective, const void *w, rv_er
     return RV_OK;
 }
 
-static const rv_objective_methods methods = {network_init, network_value_grad, network_evaluate,
-                                             network_recompute, network_free};
+static const rv_objective_methods methods = {.init = network_init, .value_grad = network_value_grad,
+                                             .evaluate = network_evaluate, .recompute = network_recompute,
+                                             .free = network_free};
 
 rv_status rv_network_new(rv_objective **out, const rv_network *network, const rv_workload_env *env,
                          rv_error *err)

@@ -2,10 +2,14 @@
  * data.  The content security policy allows exactly the two embedded scripts, by hash. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/file.h"
+#include "core/json.h"
+#include "core/text.h"
 #include "ravine/report.h"
 #include "report/embedded.h"
+#include "report/page.h"
 #include "report/page_data.h"
 
 /* An embedded part goes out as it is: it was checked for "</script" when it was packed. */
@@ -57,38 +61,77 @@ static rv_status fill(rv_writer *writer, const char *template, const char *data,
     }
 }
 
-static rv_status write_page(const char *path, const char *data, rv_error *err)
+/* In JSON '<' stands inside strings only, where \u003c means the same. */
+static char *escaped(const char *json)
 {
-    char *template = NULL;
-    size_t size = 0;
-    rv_writer *writer = NULL;
-    RV_TRY(rv_embedded_text(RV_EMBEDDED_HTML, &template, &size, err));
-    rv_status status = rv_writer_open(&writer, path, err);
-    if (status == RV_OK) {
-        status = fill(writer, template, data, err);
-        if (status == RV_OK)
-            status = rv_writer_commit(writer, err);
-        else
-            rv_writer_abandon(writer);
+    rv_text out = {0};
+    for (const char *at = json; *at;) {
+        size_t n = strcspn(at, "<");
+        rv_text_put(&out, at, n);
+        at += n;
+        if (*at == '<') {
+            rv_text_put(&out, "\\u003c", 6);
+            at++;
+        }
     }
+    if (out.failed)
+        rv_text_release(&out);
+    return out.failed ? NULL : out.data;
+}
+
+void rv_page_head(json_t *data, const char *subject)
+{
+    char when[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    json_object_set_new(data, "version", json_string(rv_version()));
+    json_object_set_new(data, "made", json_string(when));
+    if (subject) {
+        json_t *folder = json_string(subject);
+        json_object_set_new(data, "folder", folder ? folder : json_string("(not UTF-8)"));
+    }
+}
+
+static rv_status write_filled(const char *path, const char *template, const char *data, rv_error *err)
+{
+    rv_writer *writer = NULL;
+    RV_TRY(rv_writer_open(&writer, path, err));
+    rv_status status = fill(writer, template, data, err);
+    if (status == RV_OK)
+        return rv_writer_commit(writer, err);
+    rv_writer_abandon(writer);
+    return status;
+}
+
+rv_status rv_page_write(const char *path, const json_t *data, rv_error *err)
+{
+    char *json = rv_json_text(data, 0), *text = json ? escaped(json) : NULL, *template = NULL;
+    size_t size = 0;
+    free(json);
+    rv_status status = text ? rv_embedded_text(RV_EMBEDDED_HTML, &template, &size, err)
+                            : rv_fail(err, RV_E_MEMORY, "%s: no memory for the data of the page", path);
+    if (status == RV_OK)
+        status = write_filled(path, template, text, err);
     free(template);
+    free(text);
     return status;
 }
 
 rv_status rv_report_write(const char *dir, const char *path, rv_error *err)
 {
-    char *data = NULL;
+    json_t *data = NULL;
     RV_TRY(rv_page_data(dir, &data, err));
-    rv_status status = write_page(path, data, err);
-    free(data);
+    rv_status status = rv_page_write(path, data, err);
+    json_decref(data);
     return status;
 }
 
 rv_status rv_report_write_score(const char *score_json, const char *path, rv_error *err)
 {
-    char *data = NULL;
+    json_t *data = NULL;
     RV_TRY(rv_page_score(score_json, &data, err));
-    rv_status status = write_page(path, data, err);
-    free(data);
+    rv_status status = rv_page_write(path, data, err);
+    json_decref(data);
     return status;
 }

@@ -6,32 +6,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/file.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/workload.h"
+#include "report/page.h"
 #include "trial/runs.h"
 
 enum { LINE_POINTS = 1000, FEWEST_POINTS = 50, PAGE_POINTS = 1000000 };
 
 /* ---- curves ------------------------------------------------------------------ */
 
-/* Six digits are more than a screen shows and a third of the bytes. */
 static json_t *rounded(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
     if (json_is_integer(value))
         return json_integer(json_integer_value(value));
-    double number = rv_json_real(object, key, NAN);
-    char text[32];
-    if (!value)
-        return json_null();
-    if (!isfinite(number))
-        return rv_json_from_real(number);
-    snprintf(text, sizeof text, "%.5e", number);
-    return json_real(strtod(text, NULL));
+    return value ? rv_json_rounded(rv_json_real(object, key, NAN)) : json_null();
 }
 
 /* Marks at most limit of n rows: half evenly spaced, half evenly in the logarithm. */
@@ -215,36 +207,6 @@ static rv_status add_bench(json_t *data, json_t *runs, const char *dir, rv_error
 
 /* ---- the text ---------------------------------------------------------------- */
 
-/* In JSON '<' stands inside strings only, where \u003c means the same. */
-static char *escaped(const char *json)
-{
-    rv_text out = {0};
-    for (const char *at = json; *at;) {
-        size_t n = strcspn(at, "<");
-        rv_text_put(&out, at, n);
-        at += n;
-        if (*at == '<') {
-            rv_text_put(&out, "\\u003c", 6);
-            at++;
-        }
-    }
-    if (out.failed)
-        rv_text_release(&out);
-    return out.failed ? NULL : out.data;
-}
-
-static void put_head(json_t *data, const char *dir)
-{
-    char when[32];
-    time_t now = time(NULL);
-    struct tm utc;
-    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    json_t *folder = json_string(dir);
-    json_object_set_new(data, "version", json_string(rv_version()));
-    json_object_set_new(data, "folder", folder ? folder : json_string("(not UTF-8)"));
-    json_object_set_new(data, "made", json_string(when));
-}
-
 /* What the registry knows about the workloads of the runs: title, metric, direction. */
 static json_t *workloads_of(const json_t *runs)
 {
@@ -265,16 +227,6 @@ static json_t *workloads_of(const json_t *runs)
     return known;
 }
 
-/* Takes the reference to data. */
-static rv_status finish(json_t *data, const char *dir, char **text, rv_error *err)
-{
-    char *json = rv_json_text(data, 0);
-    *text = json ? escaped(json) : NULL;
-    free(json);
-    json_decref(data);
-    return *text ? RV_OK : rv_fail(err, RV_E_MEMORY, "%s: no memory for the data of the report", dir);
-}
-
 /* What `ravine score -o DIR/score.json` left beside the runs. */
 static rv_status add_score(json_t *data, const char *dir, rv_error *err)
 {
@@ -287,32 +239,31 @@ static rv_status add_score(json_t *data, const char *dir, rv_error *err)
     return RV_OK;
 }
 
-rv_status rv_page_data(const char *dir, char **text, rv_error *err)
+rv_status rv_page_data(const char *dir, json_t **out, rv_error *err)
 {
     json_t *data = json_object(), *runs = json_array();
-    put_head(data, dir);
+    rv_page_head(data, dir);
     rv_status status = add_bench(data, runs, dir, err);
     if (status == RV_OK)
         status = add_score(data, dir, err);
     json_object_set_new(data, "workloads", workloads_of(runs));
     json_object_set_new(data, "runs", runs);
     if (status == RV_OK)
-        return finish(data, dir, text, err);
-    json_decref(data);
+        *out = data;
+    else
+        json_decref(data);
     return status;
 }
 
-rv_status rv_page_score(const char *score_json, char **text, rv_error *err)
+rv_status rv_page_score(const char *score_json, json_t **out, rv_error *err)
 {
-    json_t *score = NULL, *data = json_object();
-    rv_status status = rv_json_parse(score_json, strlen(score_json), "score", &score, err);
-    if (status != RV_OK) {
-        json_decref(data);
-        return status;
-    }
-    put_head(data, "score");
+    json_t *score = NULL;
+    RV_TRY(rv_json_parse(score_json, strlen(score_json), "score", &score, err));
+    json_t *data = json_object();
+    rv_page_head(data, "score");
     json_object_set_new(data, "score", score);
     json_object_set_new(data, "workloads", json_object());
     json_object_set_new(data, "runs", json_array());
-    return finish(data, "score", text, err);
+    *out = data;
+    return RV_OK;
 }

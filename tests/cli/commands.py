@@ -13,10 +13,11 @@ from support import PROGRAM, SOURCE, Case, clean_environment, commands, explaine
 # Arguments with which a command succeeds without training anything.
 HARMLESS = {
     "list": [[], ["optimizers"], ["workloads", "*"], ["submissions"], ["rulesets"], ["samplers"]],
-    "explain": [["adamw"], ["rosenbrock"], ["quick"], ["baseline"], ["v0.5-external"], ["halton"]],
+    "explain": [["adamw"], ["rosenbrock"], ["double-descent"], ["quick"], ["baseline"], ["v0.5-external"], ["halton"]],
     "train": [["rosenbrock", "--dry-run"], ["rosenbrock", "--explain"], ["rosenbrock", "-n", "--seed", "0..2"]],
     "bench": [["--dry-run"], ["--dry-run", "--ruleset", "external", "--submissions", "baseline", "--studies", "2"]],
     "score": [["-q", SOURCE / "tests/golden/algoperf/v05_external_medians.csv", "--resamples", "10"]],
+    "study": [["escape", "-n"], ["all", "--dry-run"]],
     "data": [[], ["list"]],
     "doctor": [["--no-limits"]],
     "completion": [["bash"], ["zsh"], ["fish"]],
@@ -126,7 +127,7 @@ class Errors(Case):
             self.fails(1, *arguments, cwd=self.dir, says=["absent"])
 
     def test_unknown_names(self):
-        everything = [name for kind in ("optimizers", "schedules", "workloads", "suites") for name in names(kind)]
+        everything = [name for kind in ("optimizers", "schedules", "workloads", "studies", "suites") for name in names(kind)]
         for name in names("workloads"):
             self.fails(2, "train", misspelt(name, names("workloads")), "-n", says=[name])
         for name in names("optimizers"):
@@ -134,6 +135,8 @@ class Errors(Case):
                 self.fails(2, "train", "rosenbrock", "-n", "--optimizer", misspelt(name, names("optimizers")),
                            says=[name])
                 self.fails(2, "explain", misspelt(name, everything), says=[name])
+        for name in names("studies"):
+            self.fails(2, "study", misspelt(name, names("studies")), "-n", says=[name])
         for name in names("schedules"):
             self.fails(2, "train", "rosenbrock", "-n", "--schedule", misspelt(name, names("schedules")), says=[name])
 

@@ -2,10 +2,10 @@
 # Opens reports of made-up runs in headless Chromium and lets the page test itself
 # (#selftest): all charts drawn, no error, the axis switches work, nothing is wider than
 # the window.  77: no browser or no Python here.
-#     browser.sh WRITE_PAGE SOURCE_FOLDER
+#     browser.sh WRITE_PAGE SOURCE_FOLDER RAVINE
 set -eu
 
-write_page=$1 source=$2
+write_page=$1 source=$2 ravine=$3
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || exit 77
 command -v python3 >/dev/null || exit 77
 
@@ -47,6 +47,12 @@ check() { # PAGE DIR FIGURES
     expect "$1" data-axis-title "training time (s)"
 }
 
+study() { # NAME FIGURES: sliders are moved by the self-test
+    "$ravine" study "$1" --quick -q -o "$work/$1" >/dev/null
+    cp "$work/$1/index.html" "$work/$1.html"
+    open_page "$1" "$2"
+}
+
 python3 "$source/fixture.py" bench "$work/bench"
 python3 "$source/fixture.py" runs "$work/runs"
 FIXTURE_MARKUP=1 python3 "$source/fixture.py" bench "$work/hostile"
@@ -63,4 +69,7 @@ check runs "$work/runs" 5
 open_page score 3
 "$write_page" "$source/../golden/algoperf/v06_a100_medians.csv" "$work/medians.html"
 open_page medians 2
+study rosenbrock 3
+study escape 4
+study loss-plane 4
 exit $failed

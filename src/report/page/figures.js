@@ -55,7 +55,7 @@ function layoutOf(built) {
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: cssValue("--soft") },
-    margin: { l: 52, r: 14, t: 12, b: 46 }, showlegend: false, hovermode: "closest",
+    margin: { l: 52, r: 14, t: 12, b: 46 }, showlegend: false, hovermode: "closest", barmode: "overlay",
     hoverlabel: { bgcolor: cssValue("--ground"), bordercolor: cssValue("--line"), font: { color: cssValue("--ink"), size: 12 }, align: "left" },
     xaxis: axisStyle(built.x, built.traces.flatMap((t) => t.x)), yaxis: axisStyle(built.y, built.traces.flatMap((t) => t.y)),
     shapes: built.shapes || [], annotations: built.annotations || [],

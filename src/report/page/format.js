@@ -132,8 +132,8 @@ function dash(index) {
   return DASHES[(index + Math.floor(index / 8)) % DASHES.length];
 }
 
-function swatch(index) {
-  const pattern = dash(index) === "solid" ? "" : dash(index).replace(/px/g, "");
+function swatch(index, solid) {
+  const pattern = solid || dash(index) === "solid" ? "" : dash(index).replace(/px/g, "");
   const line = svg("line", { x1: 0, y1: 5, x2: 30, y2: 5, "stroke-width": 2.5, "stroke-dasharray": pattern });
   line.style.stroke = colour(index);
   line.dataset.series = index;

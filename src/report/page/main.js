@@ -62,6 +62,12 @@ function switchTheme() {
 /* ---- the page ---- */
 
 function assemble(data) {
+  if (data.study) assembleStudy(data);
+  else assembleRuns(data);
+  document.getElementById("foot").replaceChildren(`Written by Ravine ${data.version} on ${day(data.made)}. Charts by Plotly.js.`);
+}
+
+function assembleRuns(data) {
   const problems = data.bench ? benchProblems(data) : runProblems(data);
   const main = document.getElementById("main");
   document.getElementById("head").replaceChildren(...head(data), ...[notices(data)].filter(Boolean));
@@ -72,7 +78,6 @@ function assemble(data) {
     parts.push(el("section", { id: "curves" }, el("h2", {}, "Curves"), axisTools(), problems.map(problemBlock)), configSection(data, problems));
   parts.push(dataSection(data));
   main.replaceChildren(...parts);
-  document.getElementById("foot").replaceChildren(`Written by Ravine ${data.version} on ${day(data.made)}. Charts by Plotly.js.`);
 }
 
 /* ---- self-test: open the page with #selftest and read the attributes of <html> ---- */
@@ -98,8 +103,13 @@ async function testAxes(out, settle) {
 async function selfTest(errors) {
   const out = document.documentElement.dataset, settle = () => new Promise((done) => setTimeout(done, 50));
   out.figures = figures.length;
-  out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .scatterlayer .trace")).length;
+  out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .trace, .main-svg .heatmaplayer image")).length;
   if (document.querySelector("#curves")) await testAxes(out, settle);
+  for (const slider of document.querySelectorAll("input[type=range]")) {
+    slider.value = slider.min;
+    slider.dispatchEvent(new Event("input"));
+    await settle();
+  }
   switchTheme();
   await settle();
   out.svg = (await Plotly.toImage({ data: figures[0].build().traces, layout: layoutOf(figures[0].build()) }, { format: "svg" })).startsWith("data:image/svg+xml");

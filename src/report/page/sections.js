@@ -23,10 +23,10 @@ function axisTools() {
       el("div", { class: "segments" }, flag("smooth", "Smooth"))));
 }
 
-function legend(series, runsOf) {
+function legend(series, runsOf, solid) {
   return el("div", { class: "legend", role: "group", "aria-label": "Show or hide" }, series.map((s) => el("button", {
     type: "button", "data-series": s.label, "aria-pressed": String(!state.hidden.has(s.label)), onclick: () => toggleSeries(s.label),
-  }, swatch(s.index), s.label, runsOf ? el("span", { class: "n" }, `n = ${runsOf(s)}`) : null)));
+  }, swatch(s.index, solid), s.label, runsOf ? el("span", { class: "n" }, `n = ${runsOf(s)}`) : null)));
 }
 
 function named(label, index) {

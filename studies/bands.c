@@ -1,0 +1,35 @@
+/* Geometric means, since the errors of a double descent differ by orders of magnitude. */
+#include "studies/bands.h"
+
+#include <assert.h>
+#include <math.h>
+
+enum { MOST = 512 };
+
+int rv_extreme(const double *x, int from, int to, bool largest)
+{
+    int best = from;
+    for (int i = from; i <= to; i++)
+        if (largest ? x[i] > x[best] : x[i] < x[best])
+            best = i;
+    return best;
+}
+
+void rv_seed_band(rv_figure *figure, const char *name, int seeds, int n, int stride, const double *x, const double *values)
+{
+    double mean[MOST], low[MOST], high[MOST];
+    assert(n <= MOST);
+    for (int i = 0; i < n; i++) {
+        mean[i] = 0;
+        low[i] = HUGE_VAL;
+        high[i] = 0;
+        for (int s = 0; s < seeds; s++) {
+            double v = fmax(values[s * stride + i], 1e-30);
+            mean[i] += log(v) / seeds;
+            low[i] = fmin(low[i], v);
+            high[i] = fmax(high[i], v);
+        }
+        mean[i] = exp(mean[i]);
+    }
+    rv_figure_band(figure, name, n, x, mean, low, high);
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Studies: what a run leaves behind, exit codes of --check, independence of threads."""
+import csv
+import json
+import unittest
+
+from support import Case, names, ravine
+
+
+class Quick(Case):
+    def study(self, *arguments, **more):
+        return json.loads(self.succeeds("study", *arguments, "-q", "--json", "-o", "out", cwd=self.dir, **more).stdout)
+
+    def test_results(self):
+        result = self.study("muon-algebra", "--quick")
+        self.assertEqual(result["study"], "muon-algebra")
+        self.assertGreater(result["seconds"], 0)
+        for claim in result["claims"]:
+            for key in ("claim", "source", "expected", "measured", "holds"):
+                self.assertIn(key, claim)
+        written = json.loads((self.dir / "out/study.json").read_text())
+        self.assertEqual(written, result)
+        page = (self.dir / "out/index.html").read_text()
+        self.assertIn(result["title"], page)
+        self.assertNotIn("http-equiv=\"refresh", page)
+        for figure in result["figures"]:
+            with open(self.dir / "out" / figure["csv"], newline="") as file:
+                rows = list(csv.reader(file))
+            self.assertEqual(rows[0], ["series", "frame", "x", "y", "low", "high", "z"])
+            self.assertGreater(len(rows), 1)
+            self.assertEqual({len(row) for row in rows}, {7})
+
+    def test_check(self):
+        self.succeeds("study", "rosenbrock", "--check", "-q", "-o", "out", cwd=self.dir)
+        # at a third of the learning rate gradient descent is stable, so a claim must fail
+        done = ravine("study", "rosenbrock", "--set", "lr=0.001", "--check", "-q", "-o", "out", cwd=self.dir)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("FAILS", done.stdout)
+        self.succeeds("study", "rosenbrock", "--set", "lr=0.001", "-q", "-o", "out", cwd=self.dir)
+
+    def test_threads_do_not_matter(self):
+        one, three = (self.study("exponential-lr", "--quick", "--threads", n) for n in "13")
+        self.assertEqual(one["claims"], three["claims"])
+        self.assertEqual(one["notes"], three["notes"])
+
+    def test_use(self):
+        self.fails(2, "study", "rosenbrock", "--set", "stpes=5", "-o", "out", cwd=self.dir, says=["steps"])
+        self.fails(2, "study", "rosenbrock", "--set", "steps", "-o", "out", cwd=self.dir, says=["NAME=VALUE"])
+        self.fails(2, "study", "rosenbrock", "--set", "steps=0", "-o", "out", cwd=self.dir, says=["steps", "[400, "])
+        self.fails(2, "study", "rosenbrock", "--seeds", "0", says=["--seeds"])
+
+
+class All(Case):
+    def test_every_study_runs_small_without_data(self):
+        done = self.succeeds("study", "all", "--quick", "--check", "-q", "--json", "-o", "out", cwd=self.dir)
+        results = json.loads(done.stdout)
+        self.assertEqual([r["study"] for r in results], names("studies"))
+        for result in results:
+            self.assertTrue((self.dir / "out" / result["study"] / "index.html").exists())
+            for claim in result["claims"]:
+                self.assertGreater(len(claim["values"]), 0, (result["study"], claim["key"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
