@@ -4,6 +4,7 @@
 #   make check        install what is needed for tests, build, run the whole test suite
 #   make build        the release binary build/release/bin/ravine
 #   make bench        the engine's speed beside the machine's limits and PyTorch
+#   make wheel        the Python package, build/release/dist/ravine-*.whl
 #   make install      PREFIX=/usr/local DESTDIR=
 
 PREFIX  ?= /usr/local
@@ -13,7 +14,7 @@ BUILD   := build/release
 RAVINE  := $(BUILD)/bin/ravine
 
 .PHONY: all quickstart check check-quick check-clang check-sanitizers setup setup-check build \
-        bench bench-optim install uninstall clean
+        bench bench-optim wheel install uninstall clean
 
 all: build
 
@@ -64,6 +65,10 @@ bench: build
 bench-optim: build
 	cmake --build $(BUILD) --parallel $(JOBS) --target bench_optim
 	$(BUILD)/bench/bench_optim
+
+wheel: build
+	cmake --build $(BUILD) --parallel $(JOBS) --target wheel
+	@ls $(BUILD)/dist/*.whl
 
 install: build
 	cmake --build $(BUILD) --parallel $(JOBS)
