@@ -71,10 +71,10 @@ class Optimizer:
         if (w, g) != self._apart:
             _arrays.disjoint(self._params, views)
             self._apart = (w, g)
-        if closure is None and sampled is None:
-            self._handle.step(w, g)
-        else:
+        if self._handle.wants_closure():
             self._handle.step_closure(w, g, self._probe(closure, sampled))
+        else:
+            self._handle.step(w, g)
 
     def _refresh(self) -> None:
         """Torch tensors may have moved; NumPy arrays cannot while they are referred to."""

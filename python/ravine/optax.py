@@ -83,7 +83,7 @@ class _Method:
         for view, form in zip(views, expected):
             _arrays.same_form(view, form)
         handle.step([a.ctypes.data for a in moved], [v.address for v in views])
-        return [after - before for after, before in zip(moved, w)], _read(handle)
+        return [numpy.asarray(after - before) for after, before in zip(moved, w)], _read(handle)
 
     def evaluate(self, names: Sequence[str], state: State, w: Sequence[numpy.ndarray]) -> list[numpy.ndarray]:
         handle = self.handle(names, w)
@@ -146,8 +146,8 @@ def _write(handle: Handle, state: State) -> None:
     scalars, slots = _split(handle)
     if set(state.slots) != {a.name for a in slots} or state.scalars.shape != (len(scalars), 2):
         raise ArgumentError("this state belongs to other parameters or another method")
-    values = numpy.ascontiguousarray(state.scalars, "<u4").view("<f8").ravel()
-    kept = [numpy.ascontiguousarray(state.slots[a.name]) for a in slots]
+    values = numpy.asarray(state.scalars, "<u4", order="C").view("<f8").ravel()
+    kept = [numpy.asarray(state.slots[a.name], order="C") for a in slots]
     handle.restore([Memory(a.name, a.dtype, (), values[i:].ctypes.data) for i, a in enumerate(scalars)]
                    + [Memory(a.name, a.dtype, k.shape, k.ctypes.data) for a, k in zip(slots, kept)])
 
@@ -156,7 +156,7 @@ def _write(handle: Handle, state: State) -> None:
 
 
 def _host(arrays: Any) -> list[numpy.ndarray]:
-    return [numpy.ascontiguousarray(a).reshape(numpy.shape(a)) for a in arrays]
+    return [numpy.asarray(a, order="C") for a in arrays]
 
 
 def _host_state(state: State) -> State:
