@@ -125,7 +125,10 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 def _load() -> ctypes.CDLL:
     """The library inside the package, or the one that RAVINE_LIBRARY names."""
     path = os.environ.get("RAVINE_LIBRARY") or str(pathlib.Path(__file__).parent / "_lib" / "libravine.so")
-    library = ctypes.CDLL(path)
+    try:
+        library = ctypes.CDLL(path)
+    except OSError as error:
+        raise ImportError(f"{error}; install the wheel (make wheel), or name a library by RAVINE_LIBRARY") from None
     for name, (result, arguments) in PROTOTYPES.items():
         try:
             function = getattr(library, name)

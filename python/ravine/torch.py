@@ -62,7 +62,8 @@ class Optimizer(torch.optim.Optimizer):
                  threads: int = 1, **hyper: Any) -> None:
         if isinstance(params, torch.nn.Module):
             known = describe(params)
-            roles, parts = {**(roles or {}), **known["roles"]}, {**(parts or {}), **known["parts"]}
+            roles = {**(roles or {}), **{n: r for n, r in known["roles"].items() if n not in (roles or {})}}
+            parts = {**(parts or {}), **{n: k for n, k in known["parts"].items() if n not in (parts or {})}}
             params = params.named_parameters()
         self._options = {"method": method, "roles": roles, "parts": parts, "rules": rules, "wrappers": wrappers,
                          "state_dtype": state_dtype, "seed": seed, "threads": threads, "hyper": hyper}
@@ -116,7 +117,7 @@ class Optimizer(torch.optim.Optimizer):
         if before is not None:
             _carry(before, handle)
         self._handle, self._entries, self._apart = handle, entries, None
-        self._sent = [(dict(self._plan.values(rule, self.param_groups[k])), 1.0)
+        self._sent = [self._plan.values(rule, self.param_groups[k])
                       for _, k, rule in self._plan.labelled(self.param_groups)]
         self._show()
 
@@ -151,25 +152,33 @@ class Optimizer(torch.optim.Optimizer):
         assert self._handle is not None
         factors = [self._plan.schedule(g) if "lr" in g else 1.0 for g in self.param_groups]
         common = factors[0] if factors and max(factors) == min(factors) else 1.0
-        changed = []
-        for i, (label, k, rule) in enumerate(self._plan.labelled(self.param_groups)):
-            values, factor = self._plan.values(rule, self.param_groups[k]), factors[k] if common == 1.0 else 1.0
-            if (values, factor) != self._sent[i]:
-                changed.append((i, label, values, factor))
-        words = [v for i, _, values, _ in changed for n, v in values.items()
-                 if isinstance(v, (str, bool)) and v != self._sent[i][0][n]]
-        if words:  # the library changes numbers only
-            self._build()
-            return self._sync()
-        for i, label, values, factor in changed:
-            for name, value in values.items():
-                if name == "lr":
-                    self._handle.set(f"{label}.lr", value * factor)
-                elif value != self._sent[i][0][name]:
-                    self._handle.set(f"{label}.{name}", value)
-            self._sent[i] = (values, factor)
+        wanted = []
+        for _, k, rule in self._plan.labelled(self.param_groups):
+            values = self._plan.values(rule, self.param_groups[k])
+            if common == 1.0 and "lr" in values:
+                values["lr"] *= factors[k]
+            wanted.append(values)
+        if wanted != self._sent:
+            self._send(wanted)
         self._handle.set_lr_factor(common)
         return self._handle
+
+    def _send(self, wanted: list[dict[str, Any]]) -> None:
+        assert self._handle is not None
+        rules = list(self._plan.labelled(self.param_groups))
+        changed = {(rule.method, name) for (_, _, rule), old, new in zip(rules, self._sent, wanted)
+                   for name, value in new.items() if value != old[name]}
+        if any(isinstance(wanted[i][name], (str, bool)) for method, name in changed
+               for i, (_, _, rule) in enumerate(rules) if rule.method == method):
+            self._build()  # the library changes numbers only
+            if wanted == self._sent:
+                return
+        for (label, _, rule), values in zip(rules, wanted):
+            # The first label of a method addresses all its rules, so the later ones follow it.
+            for name in values:
+                if (rule.method, name) in changed and not isinstance(values[name], (str, bool)):
+                    self._handle.set(f"{label}.{name}", values[name])
+        self._sent = wanted
 
     # ---- steps ---------------------------------------------------------------------
 
@@ -202,13 +211,14 @@ class Optimizer(torch.optim.Optimizer):
         return loss
 
     def _step(self, handle: Handle, grads: list[torch.Tensor], closure: Any, sampled: Any) -> None:
-        w = [e.param.data_ptr() for e in self._entries]
-        g = [grad.data_ptr() for grad in grads]
         for entry, grad in zip(self._entries, grads):
             p = entry.param
-            if not (p.is_contiguous() and grad.is_contiguous() and grad.dtype == p.dtype and grad.shape == p.shape):
+            if grad.is_sparse or not (p.is_contiguous() and grad.is_contiguous() and grad.dtype == p.dtype
+                                      and grad.shape == p.shape):
                 param = _arrays.view(p, entry.name, True)
                 _arrays.same_form(_arrays.view(grad, f"gradient of {entry.name}", False), param)
+        w = [e.param.data_ptr() for e in self._entries]
+        g = [grad.data_ptr() for grad in grads]
         if (w, g) != self._apart:
             params = [_arrays.view(e.param, e.name, True) for e in self._entries]
             _arrays.disjoint(params, [_arrays.view(t, f"gradient of {e.name}", False)
