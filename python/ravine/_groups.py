@@ -7,9 +7,10 @@ label, under which the library addresses its values, stays when groups are added
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
-from ._errors import ArgumentError
+from ._errors import ArgumentError, error
 from ._handle import Handle, hyperparameters
 
 REFERENCE = "reference_lr"  # of a group: the lr that all its learning rates were given for
@@ -96,7 +97,7 @@ class Plan:
         made = dict(rule.params)
         given = {**group, **dict(zip(self._betas, group.get("betas", ())))}
         if "lr" in group:
-            given["lr"] = group.get(REFERENCE, group["lr"])
+            given["lr"] = group.get(REFERENCE) or group["lr"]  # of 0 no schedule can be a factor
         for name in made:
             key = name if rule.method == self.method else f"{rule.method}.{name}"
             if name not in rule.own and key in given:
@@ -106,8 +107,10 @@ class Plan:
     @staticmethod
     def schedule(group: Mapping[str, Any]) -> float:
         """What schedulers have made of the group's learning rate, as a factor."""
-        reference = float(group.get(REFERENCE, 0))
-        return float(group["lr"]) / reference if reference else 1.0
+        lr, reference = float(group["lr"]), float(group.get(REFERENCE, 0))
+        if not 0 <= lr < math.inf:
+            raise error("range", f"lr must be a number in [0, inf), not {lr}")
+        return lr / reference if reference else 1.0
 
     def labelled(self, groups: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int, Rule]]:
         """(label, number of the group, rule) of every rule, in the library's order."""

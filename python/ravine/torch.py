@@ -204,9 +204,11 @@ class Optimizer(torch.optim.Optimizer):
         kept = [(t, t.clone()) for e in idle for t in (e.param.data, *self.state[e.param].values())
                 if isinstance(t, torch.Tensor)]
         grads = [torch.zeros_like(e.param) if e.param.grad is None else e.param.grad for e in self._entries]
-        self._step(handle, grads, closure, sampled)
-        for tensor, value in kept:
-            tensor.copy_(value)
+        try:
+            self._step(handle, grads, closure, sampled)
+        finally:
+            for tensor, value in kept:
+                tensor.copy_(value)
         torch.autograd.graph.increment_version([e.param for e in self._entries if e.param.grad is not None])
         return loss
 

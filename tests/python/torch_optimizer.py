@@ -123,6 +123,13 @@ class Schedulers(Case):
             self.assertLess(difference(a, b), 1e-12, name)
         self.assertNotEqual(bool(difference(net(), b)), False)
 
+    def test_from_zero(self):
+        model = net()
+        opt = ravine.torch.Optimizer(model, "adamw", lr=0.0)
+        opt.param_groups[0]["lr"] = 0.01
+        train(model, opt, 1)
+        self.assertEqual(opt._handle.get("lr"), 0.01)
+
     def test_on_a_plateau(self):
         model = net()
         opt = ravine.torch.Optimizer(model, "sgd", lr=0.1)
