@@ -1,6 +1,8 @@
-/* The optimizer step beside the machine's copy: every method on a flat vector, the matrix
- * methods also on the matrices of a transformer.  Copy and step alternate in one run, since the
- * memory bandwidth of a shared host wanders.  Usage: bench_optim [MILLIONS [GLOB]] */
+/* The optimizer step beside the machine's copy: every method on a flat vector and on the tensors of
+ * a transformer, the matrix methods on its matrices.  Copy and step alternate in one run, since the
+ * memory bandwidth of a shared host wanders.
+ *     bench_optim [--json] [MILLIONS [GLOB]]
+ * prints a line per method, layout and number of workers; bench/compare_optim.py sets PyTorch beside. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 #include "core/text.h"
 #include "optim/method.h"
 
-enum { REPEATS = 11, MATRICES = 24 };
+enum { REPEATS = 11, MATRICES = 24, BLOCKS = 25, BLOCK = 6 };
 
 typedef struct copy_job {
     char *to;
@@ -48,29 +50,30 @@ static void fill(float *x, int64_t n, double scale)
     }
 }
 
-/* One method on one layout with some workers: a line of the table. */
-static void measure(const rv_method_info *info, const char *params, const rv_layout *layout, rv_pool *pool, bool flat)
+typedef struct setting {
+    const char *name; /* of the layout */
+    const rv_layout *layout;
+    rv_pool *pool;
+    bool json;
+} setting;
+
+typedef struct timing {
+    double step, copy, share; /* best seconds; median share of the copy's bandwidth */
+    double moved;             /* least traffic in bytes: weights and slots in and out, the gradient in */
+} timing;
+
+/* Seconds of copies and steps in turn. */
+static timing alternate(rv_optimizer *optimizer, float *w, const float *g, float *spare, const setting *s)
 {
-    const size_t bytes = (size_t)layout->size * sizeof(float);
-    rv_arena arena;
-    rv_error err;
-    if (rv_arena_init(&arena, 3 * rv_arena_align(bytes), &err) != RV_OK)
-        die(&err);
-    float *w = arena.base, *g = w + layout->size, *spare = g + layout->size;
-    fill(w, layout->size, 1);
-    fill(g, layout->size, 1e-2);
-    rv_optimizer *optimizer;
-    const rv_optimizer_options options = {.method = info->name, .params = params, .pool = pool};
-    if (rv_optimizer_new_flat(&optimizer, &options, layout, w, &err) != RV_OK)
-        die(&err);
-    const int workers = rv_pool_workers(pool);
+    const size_t bytes = (size_t)s->layout->size * sizeof(float);
+    const int workers = rv_pool_workers(s->pool);
     copy_job job = {(char *)spare, (const char *)w, bytes, workers};
     double copies[REPEATS], steps[REPEATS], shares[REPEATS];
-    /* Least traffic: weights and slots in and out, the gradient in. */
-    const double moved = (double)layout->size * 12 + 2 * (double)rv_optimizer_bytes(optimizer);
+    rv_error err;
+    timing t = {.moved = (double)s->layout->size * 12 + 2 * (double)rv_optimizer_bytes(optimizer)};
     for (int i = -2; i < REPEATS; i++) {
         const double start = rv_clock();
-        rv_pool_run(pool, workers, copy_part, &job);
+        rv_pool_run(s->pool, workers, copy_part, &job);
         const double middle = rv_clock();
         if (rv_optimizer_step_flat(optimizer, w, g, &err) != RV_OK)
             die(&err);
@@ -79,58 +82,117 @@ static void measure(const rv_method_info *info, const char *params, const rv_lay
             continue;
         copies[i] = middle - start;
         steps[i] = end - middle;
-        shares[i] = moved / steps[i] / (2 * (double)bytes / copies[i]);
+        shares[i] = t.moved / steps[i] / (2 * (double)bytes / copies[i]);
     }
     qsort(copies, REPEATS, sizeof *copies, ascending);
     qsort(steps, REPEATS, sizeof *steps, ascending);
     qsort(shares, REPEATS, sizeof *shares, ascending);
-    printf("%-20s %7.1f M  %d  %8.2f ms", info->name, (double)layout->size / 1e6, workers, steps[0] * 1e3);
-    if (flat)
-        printf("  %6.1f GB/s  copy %6.1f GB/s  share %3.0f %%", moved / steps[0] / 1e9,
-               2 * (double)bytes / copies[0] / 1e9, 100 * shares[REPEATS / 2]);
-    printf("  %s\n", params);
+    t.step = steps[0];
+    t.copy = copies[0];
+    t.share = shares[REPEATS / 2];
+    return t;
+}
+
+/* One method on one layout with some workers: a line of the table. */
+static void measure(const rv_method_info *info, const char *params, const setting *s)
+{
+    const size_t bytes = (size_t)s->layout->size * sizeof(float);
+    rv_arena arena;
+    rv_error err;
+    if (rv_arena_init(&arena, 3 * rv_arena_align(bytes), &err) != RV_OK)
+        die(&err);
+    float *w = arena.base, *g = w + s->layout->size, *spare = g + s->layout->size;
+    fill(w, s->layout->size, 1);
+    fill(g, s->layout->size, 1e-2);
+    rv_optimizer *optimizer;
+    const rv_optimizer_options options = {.method = info->name, .params = params, .pool = s->pool};
+    if (rv_optimizer_new_flat(&optimizer, &options, s->layout, w, &err) != RV_OK)
+        die(&err);
+    const timing t = alternate(optimizer, w, g, spare, s);
+    const double millions = (double)s->layout->size / 1e6, copied = 2 * (double)bytes / t.copy / 1e9;
+    const int workers = rv_pool_workers(s->pool);
+    if (s->json)
+        printf("{\"method\": \"%s\", \"params\": \"%s\", \"layout\": \"%s\", \"millions\": %.3f, \"threads\": %d, "
+               "\"ms\": %.4f, \"gbs\": %.2f, \"copy_gbs\": %.2f, \"share\": %.3f}\n",
+               info->name, params, s->name, millions, workers, t.step * 1e3, t.moved / t.step / 1e9, copied, t.share);
+    else
+        printf("%-20s %-8s %7.1f M  %d  %8.2f ms  %6.1f GB/s  copy %6.1f GB/s  share %3.0f %%  %s\n", info->name, s->name,
+               millions, workers, t.step * 1e3, t.moved / t.step / 1e9, copied, 100 * t.share, params);
     fflush(stdout);
     rv_optimizer_free(optimizer);
     rv_arena_release(&arena);
 }
 
-/* [768, 768], [3072, 768], [768, 3072] in turn. */
-static void matrices(rv_layout *layout, rv_tensor *tensors)
+static void add(rv_layout *layout, rv_role role, rv_shape shape)
 {
-    *layout = (rv_layout){.count = MATRICES, .tensors = tensors};
-    for (int i = 0; i < MATRICES; i++) {
-        tensors[i] = (rv_tensor){.role = RV_ROLE_HIDDEN, .offset = layout->size};
-        tensors[i].shape = RV_SHAPE(i % 3 == 1 ? 3072 : 768, i % 3 == 2 ? 3072 : 768);
-        snprintf(tensors[i].name, sizeof tensors[i].name, "matrix%d", i);
-        layout->size += rv_shape_size(&tensors[i].shape);
+    rv_tensor *tensor = &layout->tensors[layout->count];
+    *tensor = (rv_tensor){.role = role, .shape = shape, .offset = layout->size};
+    snprintf(tensor->name, sizeof tensor->name, "tensor%d", layout->count++);
+    layout->size += rv_shape_size(&shape);
+}
+
+/* 25 blocks of a transformer, six tensors each: three matrices and three vectors. */
+static void mixed_layout(rv_layout *layout, double millions)
+{
+    const int64_t width = (int64_t)fmax(1, sqrt(millions * 1e6 / (BLOCKS * 9)));
+    for (int i = 0; i < BLOCKS; i++) {
+        add(layout, RV_ROLE_NORM, RV_SHAPE(width));
+        add(layout, RV_ROLE_HIDDEN, RV_SHAPE(width, width));
+        add(layout, RV_ROLE_HIDDEN, RV_SHAPE(4 * width, width));
+        add(layout, RV_ROLE_BIAS, RV_SHAPE(4 * width));
+        add(layout, RV_ROLE_HIDDEN, RV_SHAPE(width, 4 * width));
+        add(layout, RV_ROLE_BIAS, RV_SHAPE(width));
+    }
+}
+
+/* [768, 768], [3072, 768], [768, 3072] in turn. */
+static void matrix_layout(rv_layout *layout)
+{
+    for (int i = 0; i < MATRICES; i++)
+        add(layout, RV_ROLE_HIDDEN, RV_SHAPE(i % 3 == 1 ? 3072 : 768, i % 3 == 2 ? 3072 : 768));
+}
+
+/* All layouts that make sense for a method, and its momentum where that is an option. */
+static void measure_method(int number, const rv_layout *flat, const rv_layout *mixed, const rv_layout *matrices, setting s)
+{
+    const rv_method_info *info = rv_method_at(number);
+    if (rv_method_number(number)->workspace) {
+        s.name = "matrices";
+        s.layout = matrices;
+        measure(info, rv_params_find(info->params, "precondition_frequency") ? "precondition_frequency=1000000" : "", &s);
+        return;
+    }
+    const rv_param *momentum = rv_params_find(info->params, "momentum");
+    for (int k = 0; k < 2; k++) {
+        s.name = k == 0 ? "flat" : "mixed";
+        s.layout = k == 0 ? flat : mixed;
+        measure(info, "", &s);
+        if (momentum && strcmp(momentum->initial, "0") == 0)
+            measure(info, "momentum=0.9", &s);
     }
 }
 
 int main(int argc, char **argv)
 {
+    const bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    argc -= json;
+    argv += json;
     const double millions = argc > 1 ? atof(argv[1]) : 100;
     const char *glob = argc > 2 ? argv[2] : "*";
-    rv_tensor vector = {.name = "flat", .role = RV_ROLE_BIAS, .shape = RV_SHAPE((int64_t)(millions * 1e6))};
-    rv_layout flat = {1, &vector, vector.shape.dim[0]}, mixed;
-    rv_tensor tensors[MATRICES];
-    matrices(&mixed, tensors);
-    printf("%-20s %9s  %s  %11s\n", "method", "size", "workers", "best");
+    static rv_tensor one[1], many[BLOCKS * BLOCK], square[MATRICES];
+    rv_layout flat = {.tensors = one}, mixed = {.tensors = many}, matrices = {.tensors = square};
+    add(&flat, RV_ROLE_BIAS, RV_SHAPE((int64_t)(millions * 1e6)));
+    mixed_layout(&mixed, millions);
+    matrix_layout(&matrices);
     for (int workers = 1; workers <= 2; workers++) {
-        rv_pool *pool;
+        setting s = {.json = json};
         rv_error err;
-        if (rv_pool_new(&pool, workers, &err) != RV_OK)
+        if (rv_pool_new(&s.pool, workers, &err) != RV_OK)
             die(&err);
-        for (int i = 0; rv_method_at(i); i++) {
-            const rv_method_info *info = rv_method_at(i);
-            if (!rv_text_match(glob, info->name))
-                continue;
-            const bool matrix = rv_method_number(i)->workspace != NULL;
-            const bool stale = rv_params_find(info->params, "precondition_frequency") != NULL;
-            measure(info, stale ? "precondition_frequency=1000000" : "", matrix ? &mixed : &flat, pool, !matrix);
-            if (rv_params_find(info->params, "momentum") && !matrix)
-                measure(info, "momentum=0.9", &flat, pool, true);
-        }
-        rv_pool_free(pool);
+        for (int i = 0; rv_method_at(i); i++)
+            if (rv_text_match(glob, rv_method_at(i)->name))
+                measure_method(i, &flat, &mixed, &matrices, s);
+        rv_pool_free(s.pool);
     }
     return 0;
 }

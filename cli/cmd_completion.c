@@ -13,7 +13,7 @@
 static void put_words(FILE *out, const char *kind)
 {
     static const struct { const char *kind, *words; } fixed[] = {
-        {"kinds", " optimizers schedules workloads suites"},
+        {"kinds", " optimizers wrappers schedules workloads suites"},
         {"shells", " bash zsh fish"},
         {"data", " list check"},
         {"actions", " rebuild"},
@@ -24,6 +24,8 @@ static void put_words(FILE *out, const char *kind)
             fputs(fixed[i].words, out);
     for (int i = 0; names && rv_method_at(i); i++)
         fprintf(out, " %s", rv_method_at(i)->name);
+    for (int i = 0; names && rv_wrapper_at(i); i++)
+        fprintf(out, " %s", rv_wrapper_at(i)->name);
     for (int i = 0; names && rv_schedule_at(i); i++)
         fprintf(out, " %s", rv_schedule_at(i)->name);
     for (int i = 0; (names || strcmp(kind, "workloads") == 0) && rv_workload_at(i); i++)

@@ -83,18 +83,27 @@ static void add(topic *t, const char *head, const char *text)
     }
 }
 
-static bool find_method(const char *name, topic *t)
+static bool describe(const rv_method_info *method, const char *kind, topic *t)
 {
-    const rv_method_info *method = rv_method_find(name);
     if (!method)
         return false;
-    *t = (topic){.kind = "optimizer", .name = method->name, .title = method->title, .params = method->params};
+    *t = (topic){.kind = kind, .name = method->name, .title = method->title, .params = method->params};
     add(t, "equations", method->equations);
     add(t, "paper", method->paper);
     add(t, "proved against", method->reference);
     add(t, "deviations", method->deviations);
     add(t, "state", method->state);
     return true;
+}
+
+static bool find_method(const char *name, topic *t)
+{
+    return describe(rv_method_find(name), "optimizer", t);
+}
+
+static bool find_wrapper(const char *name, topic *t)
+{
+    return describe(rv_wrapper_find(name), "wrapper", t);
 }
 
 static bool find_schedule(const char *name, topic *t)
@@ -138,6 +147,8 @@ static const char *nearest_topic(const char *name)
     int count = 0;
     for (int i = 0; rv_method_at(i) && count < 500; i++)
         names[count++] = rv_method_at(i)->name;
+    for (int i = 0; rv_wrapper_at(i) && count < 500; i++)
+        names[count++] = rv_wrapper_at(i)->name;
     for (int i = 0; rv_schedule_at(i) && count < 500; i++)
         names[count++] = rv_schedule_at(i)->name;
     for (int i = 0; rv_workload_at(i) && count < 500; i++)
@@ -178,8 +189,8 @@ static json_t *topic_json(const topic *t)
 /* A name may stand for several things: one after the other, or a JSON list of them. */
 static int run(const cli_line *cli)
 {
-    static bool (*const finders[])(const char *, topic *) = {find_method, find_schedule, find_workload,
-                                                            find_suite};
+    static bool (*const finders[])(const char *, topic *) = {find_method, find_wrapper, find_schedule,
+                                                            find_workload, find_suite};
     json_t *list = json_array();
     topic t;
     for (size_t i = 0; i < sizeof finders / sizeof finders[0]; i++) {
@@ -210,7 +221,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 const cli_command command_explain = {
     .name = "explain",
     .synopsis = "NAME",
-    .summary = "Explain an optimizer, schedule, workload or suite",
+    .summary = "Explain an optimizer, wrapper, schedule, workload or suite",
     .description = "Equations, source, state, every parameter with its default and bounds.",
     .examples = "  ravine explain muon\n  ravine explain char-lm\n  ravine explain warmup_cosine --json\n",
     .options = options,

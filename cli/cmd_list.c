@@ -17,6 +17,14 @@ static bool optimizer_entry(int i, const char **name, const char **title)
     return method != NULL;
 }
 
+static bool wrapper_entry(int i, const char **name, const char **title)
+{
+    const rv_method_info *wrapper = rv_wrapper_at(i);
+    if (wrapper)
+        *name = wrapper->name, *title = wrapper->title;
+    return wrapper != NULL;
+}
+
 static bool schedule_entry(int i, const char **name, const char **title)
 {
     const rv_schedule_info *schedule = rv_schedule_at(i);
@@ -46,6 +54,7 @@ static const struct kind {
     entry_at *at;
 } kinds[] = {
     {"optimizers", optimizer_entry},
+    {"wrappers", wrapper_entry},
     {"schedules", schedule_entry},
     {"workloads", workload_entry},
     {"suites", suite_entry},
@@ -103,7 +112,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 
 const cli_command command_list = {
     .name = "list",
-    .synopsis = "[optimizers|schedules|workloads|suites] [GLOB]",
+    .synopsis = "[optimizers|wrappers|schedules|workloads|suites] [GLOB]",
     .summary = "List what there is, one line each",
     .examples = "  ravine list\n  ravine list optimizers 'ada*'\n  ravine list workloads --json\n",
     .options = options,

@@ -83,8 +83,8 @@ static rv_status partial_config(const cli_line *cli, json_t **out, rv_error *err
     }
     if (cli->count > 0)
         json_object_set_new(*out, "workload", json_string(cli->argument[0]));
-    const char *names[] = {"optimizer", "schedule"};
-    for (int i = 0; i < 2; i++)
+    const char *names[] = {"optimizer", "wrappers", "schedule"};
+    for (int i = 0; i < 3; i++)
         if (cli_has(cli, names[i]))
             json_object_set_new(*out, names[i], json_string(cli_value(cli, names[i], NULL)));
     return RV_OK;
@@ -319,6 +319,7 @@ static int run(const cli_line *cli)
 
 static const cli_option options[] = {
     {"optimizer", 0, "NAME", "the method; default: the workload's own", false},
+    {"wrappers", 0, "LIST", "around the method: 'clip_norm(max_norm=1),ema(decay=0.999)'", false},
     {"schedule", 0, "NAME", "of the learning rate; default: the workload's own", false},
     {"set", 's', "NAME=VALUE", "any parameter: lr=3e-4, train.steps=500, workload.width=64", true},
     {"config", 0, "FILE", "a JSON file with any part of a configuration", false},

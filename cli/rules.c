@@ -88,14 +88,17 @@ static rv_status make_optimizer(const json_t *config, rv_objective *objective, r
     const json_t *list = json_object_get(config, "optimizer_rules");
     char *params = rv_json_text(json_object_get(config, "optimizer_params"), 0);
     char *rules = json_is_array(list) ? rv_json_text(list, 0) : NULL;
+    const json_t *around = json_object_get(config, "wrappers");
+    char *wrappers = json_is_array(around) ? rv_json_text(around, 0) : NULL;
     void *w = calloc((size_t)objective->layout->size, rv_dtype_size(objective->dtype));
     rv_optimizer_options options = {
         .method = json_string_value(json_object_get(config, "optimizer")), .params = params,
-        .rules = rules, .dtype = objective->dtype};
+        .rules = rules, .wrappers = wrappers, .dtype = objective->dtype};
     rv_status status = w ? rv_optimizer_new_flat(out, &options, objective->layout, w, err)
                          : rv_fail(err, RV_E_MEMORY, "no memory");
     free(params);
     free(rules);
+    free(wrappers);
     free(w);
     return status;
 }

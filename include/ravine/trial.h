@@ -34,7 +34,8 @@ extern "C" {
     INT(batch, 0, 0, 1e9, 0, "examples of a mini-batch; 0: the workload's own")                     \
     INT(accumulate, 1, 1, 65536, 0, "mini-batches whose gradients are averaged in one step")        \
     REAL(clip, 0, 0, HUGE_VAL, RV_PARAM_OPEN_HI, "largest global norm of the gradient; 0: no clipping") \
-    CHOICE(precision, "f32|bf16|f64", "f32", "of the network's arithmetic; f64 runs the reference kernels")
+    CHOICE(precision, "f32|bf16|f64", "f32", "of the network's arithmetic; f64 runs the reference kernels") \
+    CHOICE(state_dtype, "weights|bf16", "weights", "of the optimizer's elementwise state; bf16: rounded stochastically")
 
 RV_PARAM_STRUCT(rv_train_params, RV_TRAIN_PARAMS);
 RV_API const rv_param_table *rv_train_table(void);
@@ -87,10 +88,14 @@ typedef struct rv_trial_options {
 
 /* Resolves a partial configuration (JSON text: workload, workload_params, optimizer,
  * optimizer_params, optimizer_rules (a list as rv_optimizer_options.rules has it; absent: the
- * method's own), schedule, schedule_params, train) against the workload's recipe and all defaults.  overrides [count] are "name=value" in order: a bare name is
+ * method's own), wrappers (as rv_optimizer_options.wrappers has them, text or list), schedule,
+ * schedule_params, schedules ({"momentum": "one_cycle_momentum(low=0.85)", ...}: a schedule of any
+ * hyperparameter, a factor on its configured value), train) against the workload's recipe and all
+ * defaults.  overrides [count] are "name=value" in order: a bare name is
  * looked up in optimizer_params, schedule_params, train, workload_params; a dotted
- * one ("train.steps", "optimizer.lr") goes where it says.  Returns JSON that is
- * complete and canonical; caller frees with free(). */
+ * one ("train.steps", "optimizer.lr", "ema.decay", "schedules.momentum") goes where it says, and
+ * "wrappers=LIST" takes the place of the list.  Returns JSON that is complete and canonical; caller
+ * frees with free(). */
 RV_API rv_status rv_trial_resolve(const char *config, const char *const *overrides, int count,
                                   char **resolved, rv_error *err);
 

@@ -204,7 +204,7 @@ static json_t *entry_for(const rv_plan *plan, int problem, int optimizer)
 static char *partial_config(const rv_plan *plan, int problem, const json_t *entry)
 {
     static const char *const keys[] = {"optimizer", "optimizer_params", "optimizer_rules",
-                                       "schedule", "schedule_params", "train"};
+                                       "schedule", "schedule_params", "train", "wrappers", "schedules"};
     const json_t *own = json_array_get(json_object_get(plan->suite, "problems"), (size_t)problem);
     json_t *config = json_deep_copy(json_object_get(own, "config"));
     if (!config)
@@ -214,6 +214,8 @@ static char *partial_config(const rv_plan *plan, int problem, const json_t *entr
     if (json_object_get(entry, "optimizer")) {
         json_object_del(config, "optimizer_params");
         json_object_del(config, "optimizer_rules");
+        json_object_del(config, "wrappers");
+        json_object_del(config, "schedules");
     }
     if (json_object_get(entry, "schedule"))
         json_object_del(config, "schedule_params");

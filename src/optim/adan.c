@@ -16,7 +16,7 @@ typedef struct adan_args {
     double rate1, rate2;     /* lr/bias1, lr beta2/bias2 */
     double root, eps, clip;
     double before, after;    /* factors on the weights before and after the update */
-    bool first;
+    double since; /* 0 in the first step, when there is no difference; else 1 */
 } adan_args;
 
 enum { SLOT_M, SLOT_E, SLOT_N, SLOT_BEFORE };
@@ -53,7 +53,7 @@ static rv_status step(const rv_run *run)
                       .clip = 1,
                       .before = p->no_prox ? 1 - decay : 1,
                       .after = p->no_prox ? 1 : 1 / (1 + decay),
-                      .first = run->step == 1};
+                      .since = run->step == 1 ? 0 : 1};
     if (p->max_grad_norm > 0) {
         double total[RV_MAX_SUMS];
         RV_TRY(rv_run_squares(run, false, total, NULL));
@@ -98,10 +98,10 @@ RV_TILE_FUNCTION(adan, adan_args)
     const RV_REAL rest1 = (RV_REAL)a->rest1, rest2 = (RV_REAL)a->rest2, rest3 = (RV_REAL)a->rest3;
     const RV_REAL rate1 = (RV_REAL)a->rate1, rate2 = (RV_REAL)a->rate2, root = (RV_REAL)a->root;
     const RV_REAL eps = (RV_REAL)a->eps, clip = (RV_REAL)a->clip;
-    const RV_REAL before = (RV_REAL)a->before, after = (RV_REAL)a->after;
+    const RV_REAL before = (RV_REAL)a->before, after = (RV_REAL)a->after, since = (RV_REAL)a->since;
     RV_REAL *m = t->s[SLOT_M], *e = t->s[SLOT_E], *n = t->s[SLOT_N], *last = t->s[SLOT_BEFORE];
     RV_EACH (i, t->n) {
-        const RV_REAL g = clip * t->g[i], d = a->first ? 0 : g - last[i], ahead = g + beta2 * d;
+        const RV_REAL g = clip * t->g[i], d = since * (g - last[i]), ahead = g + beta2 * d;
         last[i] = g;
         m[i] = beta1 * m[i] + rest1 * g;
         e[i] = beta2 * e[i] + rest2 * d;

@@ -35,6 +35,17 @@ RV_INLINE void RV_FN(rv_dot)(const RV_REAL *a, const RV_REAL *b, int64_t n, doub
         lanes[j] += (double)a[i + j] * (double)b[i + j];
 }
 
+/* Adds |a| to lanes. */
+RV_INLINE void RV_FN(rv_absolute)(const RV_REAL *a, int64_t n, double *lanes)
+{
+    int64_t i = 0;
+    for (; i + RV_SUM_LANES <= n; i += RV_SUM_LANES)
+        for (int j = 0; j < RV_SUM_LANES; j++)
+            lanes[j] += fabs((double)a[i + j]);
+    for (int j = 0; i + j < n; j++)
+        lanes[j] += fabs((double)a[i + j]);
+}
+
 /* The lanes of a sum, added in a fixed tree. */
 RV_INLINE double RV_FN(rv_lanes)(const double *lane)
 {

@@ -74,17 +74,13 @@ const rv_method rv_method_lion = {
 
 #else
 
-RV_INLINE RV_REAL RV_FN(lion_update)(const lion_args *a, RV_REAL m, RV_REAL g)
-{
-    return RV_FN(rv_sign)((RV_REAL)a->beta1 * m + (RV_REAL)a->rest1 * g);
-}
-
 RV_TILE_FUNCTION(lion_aligned, lion_args)
 {
+    const RV_REAL beta1 = (RV_REAL)a->beta1, rest1 = (RV_REAL)a->rest1;
     const RV_REAL *m = t->s[0];
     RV_REAL_INT count = 0;
     RV_EACH (i, t->n)
-        count += RV_FN(lion_update)(a, m[i], t->g[i]) * t->g[i] > 0 ? 1 : 0;
+        count += RV_FN(rv_sign)(beta1 * m[i] + rest1 * t->g[i]) * t->g[i] > 0 ? 1 : 0;
     t->sum[0][0] += (double)count;
 }
 #define RV_KERNEL lion_aligned
@@ -95,12 +91,13 @@ RV_TILE_FUNCTION(lion_aligned, lion_args)
 RV_TILE_FUNCTION(lion, lion_args)
 {
     const RV_REAL lr = (RV_REAL)a->lr, keep = (RV_REAL)a->keep;
+    const RV_REAL beta1 = (RV_REAL)a->beta1, rest1 = (RV_REAL)a->rest1;
     const RV_REAL beta2 = (RV_REAL)a->beta2, rest2 = (RV_REAL)a->rest2;
     const RV_REAL scale = a->scales ? (RV_REAL)a->scales[t->tensor][0] : 1;
     const RV_REAL weak = a->scales ? scale * (RV_REAL)a->weak : 1;
     RV_REAL *m = t->s[0];
     RV_EACH (i, t->n) {
-        const RV_REAL g = t->g[i], u = RV_FN(lion_update)(a, m[i], g);
+        const RV_REAL g = t->g[i], u = RV_FN(rv_sign)(beta1 * m[i] + rest1 * g);
         t->out[i] = keep * t->w[i] - lr * (u * (u * g > 0 ? scale : weak));
         m[i] = beta2 * m[i] + rest2 * g;
     }

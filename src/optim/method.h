@@ -40,6 +40,7 @@ typedef struct rv_run {
     void *const *w;           /* [count] */
     const void *const *g;     /* [count] */
     double *scalars;          /* of the group, zero at the start */
+    const double *joint;      /* [RV_MAX_SUMS], of `measure` below, over all groups of the method */
     uint64_t seed;            /* of the optimizer, for RV_RANDOM_OPTIMIZER at (seed, step) */
     const double *lrs;        /* of a wrapper [count]: the rate of each tensor's method; NaN: it has none */
     double lr_factor;         /* of the schedule */
@@ -129,6 +130,11 @@ typedef struct rv_method {
     size_t (*workspace)(const rv_tensor *tensor, const void *params, rv_dtype dtype);
     /* Tasks that rv_run_each is given at most for this tensor; NULL: 1. */
     int (*tasks)(const rv_tensor *tensor, const void *params);
+    /* For methods with one number for all their tensors, whatever rules gave them: before any
+     * group steps, each adds its sums to total [RV_MAX_SUMS], `passes` times; run->joint then
+     * holds their sum over the groups.  NULL: none. */
+    rv_status (*measure)(const rv_run *run, int pass, double *total);
+    int passes;
     rv_status (*step)(const rv_run *run);
     /* dst [count]: the weights to evaluate, from w and the state; NULL: w itself. */
     void (*evaluation_weights)(const rv_run *run, void *const *dst);

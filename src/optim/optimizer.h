@@ -60,6 +60,7 @@ typedef struct rv_group {
     double (*partial)[RV_MAX_SUMS];    /* per piece */
     double (*tensor_sums)[RV_MAX_SUMS]; /* per tensor */
     double scalars[RV_MAX_SCALARS];
+    double own[RV_MAX_SUMS], joint[RV_MAX_SUMS]; /* of method->measure: of this group, of all */
 } rv_group;
 
 struct rv_optimizer {

@@ -74,17 +74,20 @@ RV_TILE_FUNCTION(rprop, rprop_args)
     const RV_REAL shrink = (RV_REAL)a->shrink, grow = (RV_REAL)a->grow;
     const RV_REAL least = (RV_REAL)a->step_min, most = (RV_REAL)a->step_max, start = (RV_REAL)a->start;
     RV_REAL *p = t->s[0], *d = t->s[1], s[RV_TILE];
-    RV_EACH (i, t->n)
+    RV_EACH (i, t->n) {
         s[i] = RV_FN(rv_sign)(t->g[i]) * RV_FN(rv_sign)(p[i]); /* of signs: free of underflow */
+        p[i] = s[i] < 0 ? 0 : t->g[i];
+    }
     if (start > 0)
         RV_EACH (i, t->n)
             d[i] = start;
     RV_EACH (i, t->n) {
-        const RV_REAL size = d[i] * (s[i] > 0 ? grow : s[i] < 0 ? shrink : 1);
-        d[i] = size < least ? least : size > most ? most : size;
-        p[i] = s[i] < 0 ? 0 : t->g[i];
-        t->out[i] = t->w[i] - RV_FN(rv_sign)(p[i]) * d[i];
+        const RV_REAL down = s[i] < 0 ? d[i] * shrink : d[i], size = s[i] > 0 ? d[i] * grow : down;
+        const RV_REAL high = size > most ? most : size;
+        d[i] = high < least ? least : high;
     }
+    RV_EACH (i, t->n)
+        t->out[i] = t->w[i] - RV_FN(rv_sign)(p[i]) * d[i];
 }
 #define RV_KERNEL rprop
 #define RV_KERNEL_ARGS rprop_args

@@ -13,6 +13,22 @@
 
 enum { RV_RAMP_ZERO, RV_RAMP_FIRST, RV_RAMP_NANOGPT };
 
+/* One cycle: phases between values, of the rate or of the momentum. */
+#define RV_CYCLE_PARAMS(REAL, BOOL, CHOICE)                                                 \
+    REAL(rise, 0.3, 0, 1, RV_PARAM_OPEN_HI, "share of the steps in which the rate rises")   \
+    CHOICE(anneal, "cos|linear", "cos", "shape of the phases")                              \
+    BOOL(three_phase, false, "fall as long as it rose, then on to the final value")
+
+typedef struct rv_cycle {
+    double rise;
+    int anneal;
+    bool three_phase;
+    double value[4]; /* at the start and at the end of each phase */
+} rv_cycle;
+
+/* The value at a step; phases end at steps that need not be whole. */
+double rv_cycle_value(const rv_cycle *cycle, int64_t step, int64_t total);
+
 /* steps, or when that is 0 the fraction of the total. */
 int64_t rv_phase_length(int64_t steps, double fraction, int64_t total);
 /* The factor of step < length. */

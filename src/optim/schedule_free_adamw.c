@@ -4,14 +4,17 @@
  *     v <- beta2 v + (1 - beta2) g^2;  d = g / (sqrt(v/(1 - beta2^t)) + eps) + weight_decay y
  *     y <- y + c (z - y) + eta (beta1 (1 - c) - 1) d;  z <- z - eta d
  * form paper: eta also times sqrt(1 - beta2^t), and no correction under the root.
- * Reference: facebookresearch/schedule_free 70785b53.  Deviations: none. */
+ * forms algoperf_v05, algoperf_v06: eta = max(eta, eps) weighs, eta sqrt(1 - beta2^t) moves, no
+ * correction under the root; v05 decays at x, v06 weighs with eta itself, not with the largest.
+ * Reference: facebookresearch/schedule_free 70785b53; mlcommons/submissions_algorithms 12c8e4ea. */
 #ifndef RV_REAL
 
-#include "optim/method.h"
+#include "optim/schedule_free.h"
 
 typedef struct sf_args {
-    double mix, back, eta; /* c, eta (beta1 (1 - c) - 1) and eta */
+    rv_sf_move move;
     double beta2, rest2, root, eps, weight_decay;
+    double reach; /* decay at y + reach (z - y): 0, or 1 - 1/beta1 for x */
     double inner, inner_rest, inner_scale;
 } sf_args;
 
@@ -28,13 +31,13 @@ typedef struct sf_args {
     REAL(r, 0, 0, 100, 0, "power of the step in the weights of the average")                          \
     REAL(weight_lr_power, 2, 0, 100, 0, "power of the largest learning rate in these weights")        \
     REAL(inner_momentum, 0, 0, 1, RV_PARAM_OPEN_HI, "momentum of the gradient itself; 0: none")       \
-    CHOICE(form, "library|paper", "library", "where the second moment is corrected for bias")
+    CHOICE(form, "library|paper|algoperf_v05|algoperf_v06", "library", "whose: see the equations")
 RV_PARAM_STRUCT(sf_params, SF_PARAMS);
 RV_PARAM_TABLE(sf_table, "schedule_free_adamw", sf_params, SF_PARAMS);
 
 enum { SLOT_Z, SLOT_V, SLOT_M };
 enum { WEIGHT_SUM, LR_MAX };
-enum { LIBRARY, PAPER };
+enum { LIBRARY, PAPER, ALGOPERF_V05, ALGOPERF_V06 };
 
 static bool inner_shape(const rv_tensor *tensor, const void *params, rv_shape *shape)
 {
@@ -45,40 +48,34 @@ static rv_status step(const rv_run *run)
 {
     const sf_params *p = run->params;
     const double t = (double)run->step, correction = 1 - pow(p->beta2, t);
-    double eta = run->lr * (run->step < p->warmup_steps ? t / (double)p->warmup_steps : 1);
+    double eta = run->lr * rv_sf_warmup(run->step, p->warmup_steps), rate = eta;
+    if (p->form == ALGOPERF_V05 || p->form == ALGOPERF_V06)
+        eta = fmax(eta, p->eps);
+    if (p->form != LIBRARY)
+        rate = eta * sqrt(correction);
     if (p->form == PAPER)
-        eta *= sqrt(correction);
+        eta = rate;
     const double lr_max = fmax(run->scalars[LR_MAX], eta);
-    const double weight = pow(t, p->r) * pow(lr_max, p->weight_lr_power);
-    const double sum = run->scalars[WEIGHT_SUM] + weight;
-    const double mix = sum > 0 ? weight / sum : 0;
-    const sf_args args = {.mix = mix,
-                          .back = eta * (p->beta1 * (1 - mix) - 1),
-                          .eta = eta,
+    const double weight = pow(t, p->r) * pow(p->form == ALGOPERF_V06 ? eta : lr_max, p->weight_lr_power);
+    const sf_args args = {.move = rv_sf_move_of(rate, p->beta1, weight, run->scalars[WEIGHT_SUM]),
                           .beta2 = p->beta2,
                           .rest2 = 1 - p->beta2,
-                          .root = p->form == PAPER ? 1 : 1 / sqrt(correction),
+                          .root = p->form == LIBRARY ? 1 / sqrt(correction) : 1,
                           .eps = p->eps,
                           .weight_decay = p->weight_decay,
+                          .reach = p->form == ALGOPERF_V05 ? 1 - 1 / p->beta1 : 0,
                           .inner = p->inner_momentum,
                           .inner_rest = 1 - p->inner_momentum,
                           .inner_scale = 1 / (1 - pow(p->inner_momentum, t))};
     RV_TRY(rv_run_map(run, RV_KERNEL_OF(sf), &args));
     run->scalars[LR_MAX] = lr_max;
-    run->scalars[WEIGHT_SUM] = sum;
+    run->scalars[WEIGHT_SUM] += weight;
     return RV_OK;
 }
 
 static void evaluation_weights(const rv_run *run, void *const *dst)
 {
-    const double beta1 = ((const sf_params *)run->params)->beta1;
-    for (int k = 0; k < run->count; k++) {
-        const int64_t n = rv_shape_size(&run->tensors[k].shape);
-        if (run->dtype == RV_F32)
-            sf_average_f32(run->w[k], rv_run_slot(run, k, SLOT_Z), dst[k], n, beta1);
-        else
-            sf_average_f64(run->w[k], rv_run_slot(run, k, SLOT_Z), dst[k], n, beta1);
-    }
+    rv_sf_average(run, SLOT_Z, ((const sf_params *)run->params)->beta1, dst);
 }
 
 static const rv_slot slots[] = {
@@ -95,11 +92,18 @@ const rv_method rv_method_schedule_free_adamw = {
                           "y <- y + c (z - y) + eta (beta1 (1 - c) - 1) d;  z <- z - eta d\n"
                           "evaluated at x = y + (1 - 1/beta1) (z - y)\n"
                           "inner_momentum a: m <- a m + (1 - a) g, and m/(1 - a^t) in place of g\n"
-                          "form paper: eta times sqrt(1 - beta2^t), d = g / (sqrt(v) + eps) + weight_decay y",
+                          "form paper: eta times sqrt(1 - beta2^t), d = g / (sqrt(v) + eps) + weight_decay y\n"
+                          "form algoperf_v05: the weight from max(eta, eps); z moves by max(eta, eps) sqrt(1 - beta2^t) d, "
+                          "d = g / (sqrt(v) + eps) + weight_decay x\n"
+                          "form algoperf_v06: as v05, but weight_decay y, and the weight of eta itself, not of the largest",
              .paper = "Defazio et al. 2024, The road less scheduled",
              .reference = "facebookresearch/schedule_free 70785b53 schedulefree/adamw_schedulefree.py "
-                          "(form library) and adamw_schedulefree_paper.py (form paper)",
-             .deviations = "none; evaluation weights are copied out, there is no evaluation mode",
+                          "(form library) and adamw_schedulefree_paper.py (form paper); mlcommons/submissions_algorithms "
+                          "12c8e4ea previous_leaderboards external_tuning: algoperf_v05 schedule_free_adamw, algoperf_v06 "
+                          "schedule_free_adamw_v2",
+             .deviations = "none; evaluation weights are copied out, there is no evaluation mode; the weights are y in "
+                           "the AlgoPerf forms too, whose code keeps x (r of algoperf_v05 is 0.75 there), and v is not "
+                           "rounded to bfloat16",
              .params = &sf_table,
              .state = "z: like the tensor, starts as the weights; v: like the tensor; m: like the tensor, only "
                       "with inner_momentum > 0; weight_sum, lr_max: scalars",
@@ -115,11 +119,12 @@ const rv_method rv_method_schedule_free_adamw = {
 
 #else
 
+#include "optim/schedule_free_kernel.h"
+
 RV_TILE_FUNCTION(sf, sf_args)
 {
-    const RV_REAL mix = (RV_REAL)a->mix, back = (RV_REAL)a->back, eta = (RV_REAL)a->eta;
     const RV_REAL beta2 = (RV_REAL)a->beta2, rest2 = (RV_REAL)a->rest2, root = (RV_REAL)a->root;
-    const RV_REAL eps = (RV_REAL)a->eps, decay = (RV_REAL)a->weight_decay;
+    const RV_REAL eps = (RV_REAL)a->eps, decay = (RV_REAL)a->weight_decay, reach = (RV_REAL)a->reach;
     const RV_REAL inner = (RV_REAL)a->inner, rest = (RV_REAL)a->inner_rest, scale = (RV_REAL)a->inner_scale;
     RV_REAL *z = t->s[0], *v = t->s[1], *m = t->s[2];
     RV_REAL d[RV_TILE];
@@ -132,22 +137,14 @@ RV_TILE_FUNCTION(sf, sf_args)
         RV_EACH (i, t->n)
             d[i] = t->g[i];
     RV_EACH (i, t->n) {
-        const RV_REAL g = t->g[i], y = t->w[i];
+        const RV_REAL g = t->g[i], at = t->w[i] + reach * (z[i] - t->w[i]);
         v[i] = beta2 * v[i] + rest2 * g * g;
-        const RV_REAL direction = d[i] / (RV_MATH(sqrt)(v[i]) * root + eps) + decay * y;
-        t->out[i] = y + mix * (z[i] - y) + back * direction;
-        z[i] -= eta * direction;
+        d[i] = d[i] / (RV_MATH(sqrt)(v[i]) * root + eps) + decay * at;
     }
+    RV_FN(rv_sf_move_tile)(t, z, d, &a->move);
 }
 #define RV_KERNEL sf
 #define RV_KERNEL_ARGS sf_args
 #include "optim/kernel_loop.h"
-
-static void RV_FN(sf_average)(const RV_REAL *y, const RV_REAL *z, RV_REAL *x, int64_t n, double beta1)
-{
-    const RV_REAL reach = (RV_REAL)(1 - 1 / beta1);
-    for (int64_t i = 0; i < n; i++)
-        x[i] = y[i] + reach * (z[i] - y[i]);
-}
 
 #endif

@@ -31,13 +31,22 @@ RV_PARAM_STRUCT(sgd_params, SGD_PARAMS); /* of both methods */
 RV_PARAM_TABLE(sgd_table, "sgd", sgd_params, SGD_PARAMS);
 RV_PARAM_TABLE(sgdw_table, "sgdw", sgd_params, SGDW_PARAMS);
 
-static rv_status check(const void *params, rv_error *err)
+static rv_status check_for(const char *method, const sgd_params *p, rv_error *err)
 {
-    const sgd_params *p = params;
     if (p->nesterov && (p->momentum <= 0 || p->dampening != 0))
-        return rv_fail(err, RV_E_ARGUMENT, "sgd: nesterov needs momentum > 0 and dampening = 0, found %g and %g",
+        return rv_fail(err, RV_E_ARGUMENT, "%s: nesterov needs momentum > 0 and dampening = 0, found %g and %g", method,
                        p->momentum, p->dampening);
     return RV_OK;
+}
+
+static rv_status check_sgd(const void *params, rv_error *err)
+{
+    return check_for("sgd", params, err);
+}
+
+static rv_status check_sgdw(const void *params, rv_error *err)
+{
+    return check_for("sgdw", params, err);
 }
 
 static bool buffer_shape(const rv_tensor *tensor, const void *params, rv_shape *shape)
@@ -90,7 +99,7 @@ const rv_method rv_method_sgd = {
     .tolerance = 1e-12,
     .slots = slots,
     .slot_count = 1,
-    .check = check,
+    .check = check_sgd,
     .step = step_sgd,
 };
 
@@ -108,7 +117,7 @@ const rv_method rv_method_sgdw = {
     .tolerance = 1e-12,
     .slots = slots,
     .slot_count = 1,
-    .check = check,
+    .check = check_sgdw,
     .step = step_sgdw,
 };
 

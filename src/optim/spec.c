@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-/* The end of the item at text: a comma outside parentheses, or the end; NULL: parentheses do not match. */
-static const char *item_end(const char *text)
+const char *rv_spec_item_end(const char *text)
 {
     int depth = 0;
     for (; *text && (*text != ',' || depth > 0); text++) {
@@ -39,7 +38,7 @@ static rv_status put_item(const char *text, size_t n, const char *what, json_t *
 static rv_status put_text(const char *text, const char *what, json_t *list, rv_error *err)
 {
     while (text[strspn(text, " \t\n")]) {
-        const char *end = item_end(text);
+        const char *end = rv_spec_item_end(text);
         if (!end)
             return rv_fail(err, RV_E_ARGUMENT, "%s: parentheses do not match in '%s'", what, text);
         RV_TRY(put_item(text, (size_t)(end - text), what, list, err));

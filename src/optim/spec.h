@@ -9,4 +9,8 @@
  * with both keys.  what: the option, for errors.  RV_E_ARGUMENT. */
 rv_status rv_spec_parse(const char *text, const char *what, json_t **list, rv_error *err);
 
+/* The end of the first item of a text separated by commas: a comma outside parentheses, or the end
+ * of the text; NULL: parentheses do not match. */
+const char *rv_spec_item_end(const char *text);
+
 #endif

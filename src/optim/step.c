@@ -25,6 +25,7 @@ rv_run rv_group_run(const rv_optimizer *o, rv_group *group, rv_error *err)
                     .seed = o->seed,
                     .lrs = group->wrapper ? o->lrs : NULL,
                     .lr_factor = o->lr_factor,
+                    .joint = group->joint,
                     .group = group,
                     .err = err};
 }
@@ -39,13 +40,45 @@ static void take(const rv_optimizer *o, rv_group *group, const void *const *g)
     }
 }
 
+/* The joint sums of a group: those of all groups of its method, in their order. */
+static void join(const rv_optimizer *o, rv_group *group)
+{
+    memset(group->joint, 0, sizeof group->joint);
+    for (int k = 0; k < o->group_count; k++)
+        for (int i = 0; i < RV_MAX_SUMS && o->groups[k].method == group->method; i++)
+            group->joint[i] += o->groups[k].own[i];
+}
+
+/* One pass of what methods measure before they step; tells whether any has another. */
+static rv_status measure(rv_optimizer *o, int pass, bool *more, rv_error *err)
+{
+    *more = false;
+    for (int k = 0; k < o->group_count; k++) {
+        rv_group *group = &o->groups[k];
+        memset(group->own, 0, sizeof group->own);
+        if (group->count == 0 || pass >= group->method->passes)
+            continue;
+        const rv_run run = rv_group_run(o, group, err);
+        RV_TRY(group->method->measure(&run, pass, group->own));
+        *more |= pass + 1 < group->method->passes;
+    }
+    for (int k = 0; k < o->group_count; k++)
+        if (pass < o->groups[k].method->passes)
+            join(o, &o->groups[k]);
+    return RV_OK;
+}
+
 static rv_status step_methods(rv_optimizer *o, rv_error *err)
 {
+    bool more = true;
+    for (int k = 0; k < o->group_count; k++)
+        take(o, &o->groups[k], o->g);
+    for (int pass = 0; more; pass++)
+        RV_TRY(measure(o, pass, &more, err));
     for (int k = 0; k < o->group_count; k++) {
         rv_group *group = &o->groups[k];
         if (group->count == 0)
             continue;
-        take(o, group, o->g);
         const rv_run run = rv_group_run(o, group, err);
         RV_TRY(group->method->step(&run));
     }

@@ -10,22 +10,12 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "optim/method.h"
-
-typedef struct replay {
-    const char *optimizer, *method, *params, *required;
-} replay;
-
-static const replay replays[] = {
-#define RV_REPLAY(optimizer, method, params, required) {optimizer, method, params, required},
-#include "optim/verify.def"
-#undef RV_REPLAY
-};
+#include "optim/verify_map.h"
 
 typedef struct session {
     const char *path;
-    json_t *file, *problem, *options; /* options: our parameters */
-    const replay *row;
-    double max_norm; /* of global-norm clipping; NaN: none */
+    json_t *file, *problem;
+    rv_verify_map map;
     rv_layout layout;
     double *w, *g, *x; /* flat */
     rv_optimizer *optimizer;
@@ -37,122 +27,11 @@ static void session_release(session *s)
     rv_optimizer_free(s->optimizer);
     json_decref(s->file);
     json_decref(s->problem);
-    json_decref(s->options);
+    rv_verify_map_release(&s->map);
     free(s->layout.tensors);
     free(s->w);
     free(s->g);
     free(s->x);
-}
-
-/* ---- which method, with which parameters --------------------------------- */
-
-static bool same_value(const json_t *a, const json_t *b)
-{
-    if (json_is_number(a) && json_is_number(b))
-        return json_number_value(a) == json_number_value(b);
-    if (!json_is_array(a) || !json_is_array(b))
-        return json_equal(a, b) != 0;
-    bool same = json_array_size(a) == json_array_size(b);
-    for (size_t i = 0; i < json_array_size(a) && same; i++)
-        same = same_value(json_array_get(a, i), json_array_get(b, i));
-    return same;
-}
-
-/* Whether every required value reads so in hyper (or is absent there). */
-static bool fits(const json_t *required, const json_t *hyper)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)required, key, value)
-    {
-        const json_t *found = json_object_get(hyper, key);
-        if (found && !same_value(found, value))
-            return false;
-    }
-    return true;
-}
-
-/* Names that references have for one or several numbers of ours. */
-static const struct {
-    const char *theirs, *ours[3];
-} names[] = {
-    {"betas", {"beta1", "beta2", "beta3"}},
-    {"beta", {"beta1"}},
-    {"b1", {"beta1"}},
-    {"b2", {"beta2"}},
-    {"etas", {"shrink", "grow"}},
-    {"step_sizes", {"step_min", "step_max"}},
-};
-
-/* Sets what a name of the table stands for; false: it is not there. */
-static bool map_name(json_t *options, const char *prefix, const char *key, json_t *value)
-{
-    size_t i = 0;
-    while (i < sizeof names / sizeof names[0] && strcmp(names[i].theirs, key) != 0)
-        i++;
-    if (i == sizeof names / sizeof names[0])
-        return false;
-    for (size_t k = 0; k < 3 && names[i].ours[k]; k++) {
-        json_t *number = json_is_array(value) ? json_array_get(value, k) : k == 0 ? value : NULL;
-        char name[2 * RV_NAME_SIZE];
-        snprintf(name, sizeof name, "%s%s", prefix, names[i].ours[k]);
-        if (number)
-            json_object_set(options, name, number);
-    }
-    return true;
-}
-
-/* Reference names to ours: those of the table; the group "adam" to adamw; the rest as it is. */
-static rv_status map_params(session *s, const char *prefix, const json_t *hyper, const json_t *required, rv_error *err)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)hyper, key, value)
-    {
-        char name[2 * RV_NAME_SIZE];
-        if (json_is_null(value) || json_object_get(required, key) || (*prefix && strcmp(key, "params") == 0))
-            continue;
-        if (json_is_object(value) && !*prefix) {
-            const char *owner = strcmp(key, "adam") == 0 ? "adamw" : key;
-            snprintf(name, sizeof name, "%s.", owner);
-            RV_TRY(map_params(s, name, value, required, err));
-        } else if (strcmp(key, "max_norm") == 0) {
-            s->max_norm = json_number_value(value);
-        } else if (!map_name(s->options, prefix, key, value)) {
-            snprintf(name, sizeof name, "%s%s", prefix, key);
-            json_object_set(s->options, name, value);
-        }
-    }
-    return RV_OK;
-}
-
-static rv_status choose(session *s, rv_error *err)
-{
-    const char *optimizer = json_string_value(json_object_get(s->file, "optimizer"));
-    const json_t *hyper = json_object_get(s->file, "hyperparameters");
-    if (!optimizer || !json_is_object(hyper))
-        return rv_fail(err, RV_E_FORMAT, "%s: expected a trajectory with \"optimizer\" and \"hyperparameters\"", s->path);
-    snprintf(s->result->optimizer, sizeof s->result->optimizer, "%s", optimizer);
-    for (size_t i = 0; i < sizeof replays / sizeof replays[0] && !s->row; i++) {
-        if (strcmp(replays[i].optimizer, optimizer) != 0)
-            continue;
-        json_t *required = NULL;
-        RV_TRY(rv_json_parse(replays[i].required, strlen(replays[i].required), "verify.def", &required, err));
-        if (fits(required, hyper)) {
-            s->row = &replays[i];
-            rv_status status = rv_json_parse(s->row->params, strlen(s->row->params), "verify.def", &s->options, err);
-            if (status == RV_OK)
-                status = map_params(s, "", hyper, required, err);
-            json_decref(required);
-            return status;
-        }
-        json_decref(required);
-    }
-    char *text = rv_json_text(hyper, 0);
-    const rv_status status = rv_fail(err, RV_E_UNKNOWN, "%s: no method here replays '%s' with %s", s->path, optimizer,
-                                     text ? text : "these hyperparameters");
-    free(text);
-    return status;
 }
 
 /* ---- the problem ----------------------------------------------------------- */
@@ -230,13 +109,13 @@ static rv_status read_flat(const session *s, const json_t *object, const char *w
     return RV_OK;
 }
 
-/* Gradient of 1/2 sum a (x - c)^2 + s sum (x_(i+1) - x_i^2)^2 over the concatenation of all tensors. */
-static rv_status objective_gradient(const session *s, rv_error *err)
+/* g at w of 1/2 sum a (x - c)^2 + s sum (x_(i+1) - x_i^2)^2 over the concatenation of all tensors. */
+static rv_status objective_gradient(const session *s, const double *w, double *g, rv_error *err)
 {
     const json_t *objective = json_object_get(s->problem, "objective");
     const json_t *a = json_object_get(objective, "a"), *c = json_object_get(objective, "c");
     const double chain = json_number_value(json_object_get(objective, "s"));
-    memset(s->g, 0, (size_t)s->layout.size * sizeof *s->g);
+    memset(g, 0, (size_t)s->layout.size * sizeof *g);
     int64_t before = -1; /* flat index of the element before */
     for (int i = 0; i < s->layout.count; i++) {
         const rv_tensor *tensor = &s->layout.tensors[i];
@@ -246,12 +125,12 @@ static rv_status objective_gradient(const session *s, rv_error *err)
             return rv_fail(err, RV_E_FORMAT, "%s: the problem's objective lacks tensor '%s'", s->path, tensor->name);
         for (int64_t k = 0; k < size; k++) {
             const int64_t at = tensor->offset + k;
-            s->g[at] += json_number_value(json_array_get(ai, (size_t)k)) *
-                        (s->w[at] - json_number_value(json_array_get(ci, (size_t)k)));
+            g[at] += json_number_value(json_array_get(ai, (size_t)k)) *
+                        (w[at] - json_number_value(json_array_get(ci, (size_t)k)));
             if (before >= 0) {
-                const double gap = s->w[at] - s->w[before] * s->w[before];
-                s->g[at] += 2 * chain * gap;
-                s->g[before] -= 4 * chain * s->w[before] * gap;
+                const double gap = w[at] - w[before] * w[before];
+                g[at] += 2 * chain * gap;
+                g[before] -= 4 * chain * w[before] * gap;
             }
             before = at;
         }
@@ -259,10 +138,18 @@ static rv_status objective_gradient(const session *s, rv_error *err)
     return RV_OK;
 }
 
+/* What SAM and its kin ask for. */
+static rv_status closure(void *context, rv_probe probe, const void *w, void *g, double *loss, rv_error *err)
+{
+    (void)loss;
+    return probe == RV_PROBE_GRADIENT ? objective_gradient(context, w, g, err)
+                                      : rv_fail(err, RV_E_UNSUPPORTED, "verify: the problem has no labels to sample");
+}
+
 static rv_status gradient(const session *s, const char *which, int64_t step, rv_error *err)
 {
     if (strcmp(which, "objective") == 0)
-        return objective_gradient(s, err);
+        return objective_gradient(s, s->w, s->g, err);
     const json_t *list = json_object_get(json_object_get(s->problem, "fixed"), "gradients");
     if ((int64_t)json_array_size(list) < step)
         return rv_fail(err, RV_E_FORMAT, "%s: the problem has no gradient for step %lld", s->path, (long long)step);
@@ -315,10 +202,11 @@ static rv_status new_optimizer(session *s, rv_error *err)
 {
     rv_optimizer_free(s->optimizer);
     s->optimizer = NULL;
-    char *params = rv_json_text(s->options, 0);
+    char *params = rv_json_text(s->map.options, 0);
     if (!params)
         return rv_fail(err, RV_E_MEMORY, "verify: out of memory");
-    const rv_optimizer_options options = {.method = s->row->method, .params = params, .dtype = RV_F64};
+    const rv_optimizer_options options = {.method = s->map.method, .params = params, .rules = s->map.rules,
+                                          .wrappers = s->map.wrapper, .dtype = RV_F64};
     const rv_status status = rv_optimizer_new_flat(&s->optimizer, &options, &s->layout, s->w, err);
     free(params);
     return status == RV_OK ? status : rv_fail_prefix(err, status, "%s: %s", s->path, s->result->optimizer);
@@ -332,14 +220,11 @@ static rv_status run_case(session *s, const char *which, const json_t *object, r
     const int64_t last = last_step(params);
     for (int64_t step = 1; step <= last; step++) {
         RV_TRY(gradient(s, which, step, err));
-        if (!isnan(s->max_norm))
-            rv_clip_global_norm(s->g, &s->layout, RV_F64, s->max_norm, NULL);
-        RV_TRY(rv_optimizer_step_flat(s->optimizer, s->w, s->g, err));
-        RV_TRY(compare(s, which, "params", stored(params, step), s->w, step, err));
-        if (eval && stored(eval, step)) {
-            RV_TRY(rv_optimizer_evaluation_weights_flat(s->optimizer, s->w, s->x, NULL));
+        RV_TRY(rv_optimizer_step_closure_flat(s->optimizer, s->w, s->g, closure, s, err));
+        RV_TRY(rv_optimizer_evaluation_weights_flat(s->optimizer, s->w, s->x, NULL));
+        RV_TRY(compare(s, which, "params", stored(params, step), s->map.averaged ? s->x : s->w, step, err));
+        if (eval && stored(eval, step))
             RV_TRY(compare(s, which, "eval_params", stored(eval, step), s->x, step, err));
-        }
     }
     return RV_OK;
 }
@@ -349,9 +234,14 @@ static rv_status verify(session *s, double tolerance, rv_error *err)
     RV_TRY(rv_json_read(s->path, &s->file, err));
     const char *name = json_string_value(json_object_get(s->file, "name"));
     snprintf(s->result->name, sizeof s->result->name, "%s", name ? name : s->path);
-    RV_TRY(choose(s, err));
+    const char *optimizer = json_string_value(json_object_get(s->file, "optimizer"));
+    const json_t *hyper = json_object_get(s->file, "hyperparameters");
+    if (!optimizer || !json_is_object(hyper))
+        return rv_fail(err, RV_E_FORMAT, "%s: expected a trajectory with \"optimizer\" and \"hyperparameters\"", s->path);
+    snprintf(s->result->optimizer, sizeof s->result->optimizer, "%s", optimizer);
+    RV_TRY(rv_verify_map_make(&s->map, s->path, s->file, optimizer, hyper, err));
     const rv_method *method = NULL;
-    RV_TRY(rv_method_lookup(s->row->method, &method, err));
+    RV_TRY(rv_method_lookup(s->map.method, &method, err));
     snprintf(s->result->method, sizeof s->result->method, "%s@%d", method->info.name, method->info.version);
     s->result->tolerance = isnan(tolerance) ? method->tolerance : tolerance;
     RV_TRY(open_problem(s, err));
@@ -369,7 +259,7 @@ static rv_status verify(session *s, double tolerance, rv_error *err)
 rv_status rv_verify_file(const char *path, double tolerance, rv_verify_result *result, rv_error *err)
 {
     memset(result, 0, sizeof *result);
-    session s = {.path = path, .max_norm = (double)NAN, .result = result};
+    session s = {.path = path, .result = result};
     const rv_status status = verify(&s, tolerance, err);
     session_release(&s);
     return status;

@@ -101,13 +101,12 @@ RV_TILE_FUNCTION(to_z, gpa_args)
 
 RV_TILE_FUNCTION(from_z, gpa_args)
 {
-    const RV_REAL mu_x = (RV_REAL)a->mu_x, rest_x = (RV_REAL)(1 - a->mu_x);
-    const RV_REAL mu_y = (RV_REAL)a->mu_y, rest_y = (RV_REAL)(1 - a->mu_y);
+    const RV_REAL take = (RV_REAL)(1 - a->mu_x), mu_y = (RV_REAL)a->mu_y;
     RV_REAL *x = t->s[X], *z = t->s[Z];
     RV_EACH (i, t->n) {
         z[i] = t->w[i];
-        x[i] = mu_x * x[i] + rest_x * z[i];
-        t->out[i] = mu_y * x[i] + rest_y * z[i];
+        x[i] += take * (z[i] - x[i]); /* in this form x stays where x = z */
+        t->out[i] = z[i] + mu_y * (x[i] - z[i]);
     }
 }
 #define RV_KERNEL from_z

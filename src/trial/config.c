@@ -28,7 +28,7 @@ static rv_status find_workload(const char *name, const rv_workload **out, rv_err
     return rv_draft_unknown("workload", name, names, count, err);
 }
 
-static rv_status find_schedule(const char *name, const rv_schedule_info **out, rv_error *err)
+rv_status rv_draft_find_schedule(const char *name, const rv_schedule_info **out, rv_error *err)
 {
     const char *names[RV_DRAFT_NAMES];
     int count = 0;
@@ -64,8 +64,8 @@ static rv_status check_optimizer(const char *name, rv_error *err)
 /* ---- the layers -------------------------------------------------------------- */
 
 static const char *const keys[] = {"workload",  "workload_params", "optimizer",      "optimizer_params", "optimizer_rules",
-                                   "schedule",  "schedule_params", "train"};
-enum { KEYS = (int)(sizeof keys / sizeof keys[0]) };
+                                   "schedule",  "schedule_params", "train",       "wrappers",         "schedules"};
+enum { KEYS = (int)(sizeof keys / sizeof keys[0]), WRAPPERS = 8 };
 
 static rv_status check_keys(const json_t *object, const char *source, rv_error *err)
 {
@@ -82,6 +82,10 @@ static rv_status check_keys(const json_t *object, const char *source, rv_error *
             return rv_fail_prefix(err, status, "%s", source);
         }
         bool name = i == 0 || i == 2 || i == 5, list = i == 4;
+        if (i == WRAPPERS && !json_is_string(value) && !json_is_array(value))
+            return rv_fail(err, RV_E_ARGUMENT, "%s: \"wrappers\" must be a text or a list", source);
+        if (i == WRAPPERS)
+            continue;
         if (name ? !json_is_string(value) : list ? !json_is_array(value) : !json_is_object(value))
             return rv_fail(err, RV_E_ARGUMENT, "%s: \"%s\" must be %s", source, key,
                            name ? "a name" : list ? "a list" : "an object");
@@ -111,11 +115,12 @@ static rv_status choose(rv_draft *d, const json_t *config, const json_t *recipe,
     RV_TRY(check_optimizer(optimizer, err));
     memcpy(c->optimizer, optimizer, strlen(optimizer) + 1);
     d->method = method_of(optimizer);
-    RV_TRY(find_schedule(chosen(config, recipe, "schedule", "constant"), &c->schedule, err));
+    RV_TRY(rv_draft_find_schedule(chosen(config, recipe, "schedule", "constant"), &c->schedule, err));
     c->workload_params = calloc(1, c->workload->params->size + 1);
     c->schedule_params = calloc(1, c->schedule->params->size + 1);
     d->optimizer_params = json_object();
-    if (c->workload_params == NULL || c->schedule_params == NULL || d->optimizer_params == NULL)
+    d->schedules = json_object();
+    if (c->workload_params == NULL || c->schedule_params == NULL || d->optimizer_params == NULL || d->schedules == NULL)
         return rv_draft_no_memory(err);
     rv_params_init(c->workload->params, c->workload_params);
     rv_params_init(c->schedule->params, c->schedule_params);
@@ -143,6 +148,8 @@ static rv_status apply(rv_draft *d, const json_t *layer, bool recipe, rv_error *
         if (c->optimizer_rules == NULL)
             return rv_draft_no_memory(err);
     }
+    if (own_optimizer)
+        RV_TRY(rv_draft_around(d, layer, err));
     json_t *params = json_object_get(layer, "optimizer_params");
     if (own_optimizer && params != NULL && json_object_update_recursive(d->optimizer_params, params) != 0)
         return rv_draft_no_memory(err);
@@ -163,27 +170,53 @@ static json_t *own_params(const rv_method_info *method)
     return params;
 }
 
-/* Completes the optimizer's parameters by making it, without tensors, and asking: its own
- * first, then under its name each further method that a rule of its list brings in. */
-static rv_status complete_optimizer(rv_draft *d, rv_error *err)
+/* Makes the optimizer without tensors, resolves the schedules against it, and asks what it is. */
+static rv_status ask_optimizer(rv_draft *d, json_t **whole, rv_error *err)
 {
     rv_config *c = d->config;
     rv_optimizer *optimizer = NULL;
-    char *given = rv_json_text(d->optimizer_params, 0);
-    if (given == NULL)
-        return rv_draft_no_memory(err);
-    rv_optimizer_options options = {.method = c->optimizer, .params = given, .rules = c->optimizer_rules, .dtype = RV_F64};
-    rv_status status = rv_optimizer_new(&optimizer, &options, NULL, 0, NULL, err);
+    char *given = rv_json_text(d->optimizer_params, 0), *wrappers = NULL;
+    rv_status status = given == NULL ? rv_draft_no_memory(err) : rv_draft_wrappers(d, &wrappers, err);
+    rv_optimizer_options options = {.method = c->optimizer, .params = given, .rules = c->optimizer_rules,
+                                    .wrappers = wrappers, .dtype = RV_F64};
+    if (status == RV_OK)
+        status = rv_optimizer_new(&optimizer, &options, NULL, 0, NULL, err);
     free(given);
-    RV_TRY(status);
-    char *text = rv_optimizer_config(optimizer);
+    free(wrappers);
+    if (status == RV_OK)
+        status = rv_draft_schedules(d, optimizer, err);
+    char *text = status == RV_OK ? rv_optimizer_config(optimizer) : NULL;
     rv_optimizer_free(optimizer);
-    json_t *whole = NULL, *rule = NULL;
+    RV_TRY(status);
     if (text == NULL)
         return rv_draft_no_memory(err);
-    status = rv_json_parse(text, strlen(text), "optimizer", &whole, err);
+    status = rv_json_parse(text, strlen(text), "optimizer", whole, err);
     free(text);
-    RV_TRY(status);
+    return status;
+}
+
+/* The wrappers as they were resolved; parameters that addressed them are now theirs. */
+static rv_status complete_wrappers(rv_draft *d, const json_t *whole, rv_error *err)
+{
+    json_t *list = json_object_get(whole, "wrappers");
+    for (int i = 0; rv_wrapper_at(i) != NULL; i++)
+        json_object_del(d->optimizer_params, rv_wrapper_at(i)->name);
+    json_decref(d->wrappers);
+    d->wrappers = json_incref(list);
+    if (list == NULL)
+        return RV_OK;
+    d->config->wrappers = rv_json_text(list, 0);
+    return d->config->wrappers == NULL ? rv_draft_no_memory(err) : RV_OK;
+}
+
+/* Completes the optimizer's parameters: its own first, then under its name each further method
+ * that a rule of its list brings in. */
+static rv_status complete_optimizer(rv_draft *d, rv_error *err)
+{
+    rv_config *c = d->config;
+    json_t *whole = NULL, *rule = NULL;
+    RV_TRY(ask_optimizer(d, &whole, err));
+    rv_status status = complete_wrappers(d, whole, err);
     json_t *params = c->optimizer_rules != NULL ? own_params(d->method) : json_incref(json_object_get(whole, "params"));
     int failed = params == NULL;
     size_t i = 0;
@@ -202,6 +235,7 @@ static rv_status complete_optimizer(rv_draft *d, rv_error *err)
     json_decref(d->optimizer_params);
     d->optimizer_params = params;
     json_decref(whole);
+    RV_TRY(status);
     return c->optimizer_params == NULL ? rv_draft_no_memory(err) : RV_OK;
 }
 
@@ -216,6 +250,10 @@ static rv_status write_text(rv_draft *d, rv_error *err)
     failed |= json_object_set_new(all, "optimizer", json_string(c->optimizer));
     failed |= json_object_set(all, "optimizer_params", d->optimizer_params);
     failed |= rules == NULL ? 0 : json_object_set_new(all, "optimizer_rules", rules);
+    if (d->wrappers != NULL)
+        failed |= json_object_set(all, "wrappers", d->wrappers);
+    if (json_object_size(d->schedules) > 0)
+        failed |= json_object_set(all, "schedules", d->schedules);
     failed |= json_object_set_new(all, "schedule", json_string(c->schedule->name));
     failed |= json_object_set_new(all, "schedule_params", rv_params_to_json(c->schedule->params, c->schedule_params));
     failed |= json_object_set_new(all, "train", rv_params_to_json(rv_train_table(), &c->train));
@@ -268,6 +306,8 @@ rv_status rv_config_resolve(rv_config *config, const char *text, bool environmen
     rv_draft d = {.config = config};
     rv_status status = resolve(&d, given, environment, overrides, count, err);
     json_decref(d.optimizer_params);
+    json_decref(d.wrappers);
+    json_decref(d.schedules);
     json_decref(given);
     return status;
 }
@@ -278,8 +318,15 @@ void rv_config_release(rv_config *config)
     free(config->optimizer_params);
     free(config->optimizer_rules);
     free(config->schedule_params);
+    free(config->wrappers);
+    rv_scheduled_release(config);
     free(config->text);
     *config = (rv_config){0};
+}
+
+rv_dtype rv_config_state_dtype(const rv_config *config)
+{
+    return config->train.state_dtype == 1 ? RV_BF16 : RV_F32;
 }
 
 void rv_config_id(const rv_config *config, char *id, size_t size)

@@ -6,6 +6,14 @@
 #include "ravine/optim.h"
 #include "ravine/trial.h"
 
+/* A schedule of one hyperparameter: a factor on its configured value. */
+typedef struct rv_scheduled {
+    char name[2 * RV_NAME_SIZE]; /* "momentum", "ema.decay" */
+    const rv_schedule_info *schedule;
+    void *params;
+    double base; /* the configured value */
+} rv_scheduled;
+
 typedef struct rv_config {
     const rv_workload *workload;
     void *workload_params;
@@ -14,6 +22,9 @@ typedef struct rv_config {
     char *optimizer_rules;  /* JSON list, or NULL: the method's own */
     const rv_schedule_info *schedule;
     void *schedule_params;
+    char *wrappers; /* JSON list, complete, or NULL */
+    rv_scheduled *scheduled;
+    int scheduled_count;
     rv_train_params train;
     char *text;    /* the whole as canonical JSON */
     uint64_t hash; /* of the whole without its seed */
@@ -24,6 +35,9 @@ typedef struct rv_config {
 rv_status rv_config_resolve(rv_config *config, const char *text, bool environment, const char *const *overrides,
                             int count, rv_error *err);
 void rv_config_release(rv_config *config);
+
+/* The state_dtype option of the optimizer. */
+rv_dtype rv_config_state_dtype(const rv_config *config);
 
 /* "<workload>-<optimizer>-<8 hex digits>-s<seed>". */
 void rv_config_id(const rv_config *config, char *id, size_t size);

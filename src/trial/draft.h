@@ -12,7 +12,19 @@ typedef struct rv_draft {
     rv_config *config;
     const rv_method_info *method;
     json_t *optimizer_params;
+    json_t *wrappers;  /* text or list, or NULL */
+    json_t *schedules; /* object of texts and objects */
 } rv_draft;
+
+/* around.c: wrappers and the schedules of single hyperparameters. */
+/* The text that rv_optimizer_options.wrappers takes; *text NULL: none. Caller frees. */
+rv_status rv_draft_wrappers(const rv_draft *draft, char **text, rv_error *err);
+/* Takes one layer of JSON over what is there. */
+rv_status rv_draft_around(rv_draft *draft, const json_t *layer, rv_error *err);
+/* Resolves the schedules against an optimizer, which knows the names. */
+rv_status rv_draft_schedules(rv_draft *draft, const rv_optimizer *optimizer, rv_error *err);
+void rv_scheduled_release(rv_config *config);
+rv_status rv_draft_find_schedule(const char *name, const rv_schedule_info **out, rv_error *err);
 
 /* "name=value" over what is there. */
 rv_status rv_draft_set(rv_draft *draft, const char *assignment, rv_error *err);

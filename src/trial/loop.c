@@ -31,6 +31,12 @@ static rv_status log_step(rv_loop *t, double norm, rv_error *err)
         lr = NAN;
     json_t *more = json_pack("{s:o, s:o, s:o}", "loss", rv_json_from_real(t->loss), "lr", rv_json_from_real(lr),
                              "grad_norm", rv_json_from_real(norm));
+    for (int i = 0; i < t->config->scheduled_count; i++) {
+        double value = NAN;
+        const char *name = t->config->scheduled[i].name;
+        if (rv_optimizer_get(t->optimizer, name, &value, NULL) == RV_OK && strcmp(name, "lr") != 0)
+            json_object_set_new(more, name, rv_json_from_real(value));
+    }
     return put_line(t, more, err);
 }
 
@@ -67,10 +73,12 @@ static int64_t examples_of_step(const rv_loop *t)
     return t->objective->examples * t->config->train.accumulate;
 }
 
-/* Whether the step that leads to `step` is logged; seconds play no part. */
+/* Whether the step that leads to `step` is logged; seconds play no part, and before the step
+ * closures have not added their examples yet. */
 static bool log_due(const rv_loop *t, int64_t step)
 {
-    return step == 1 || step % t->config->train.log_every == 0 || last_step(t, step, step * examples_of_step(t));
+    int64_t examples = t->tally.examples + (step - t->tally.step) * examples_of_step(t);
+    return step == 1 || step % t->config->train.log_every == 0 || last_step(t, step, examples);
 }
 
 static bool evaluation_due(const rv_loop *t)
@@ -162,25 +170,52 @@ static void combine(rv_loop *t, void *to, const void *from, double factor)
     rv_pool_run(t->pool, (int)((s.size + CHUNK - 1) / CHUNK), sum_task, &s);
 }
 
-/* The mean of loss and gradient over the micro-batches, in their order. */
-static rv_status batch_gradient(rv_loop *t, rv_error *err)
+/* The mean of loss and gradient at w over the micro-batches of this step, in their order. */
+static rv_status batch_gradient(rv_loop *t, const void *w, void *g, double *mean, rv_error *err)
 {
     int parts = (int)t->config->train.accumulate;
     double total = 0;
     for (int part = 0; part < parts; part++) {
         double loss = 0;
         rv_batch batch = {(uint64_t)t->config->train.seed, (uint64_t)t->tally.step, part, parts};
-        void *g = part == 0 ? t->g : t->part;
-        RV_TRY(rv_objective_value_grad(t->objective, t->w, batch, g, &loss, err));
+        RV_TRY(rv_objective_value_grad(t->objective, w, batch, part == 0 ? g : t->part, &loss, err));
         if (!isfinite(loss))
             return rv_fail(err, RV_E_NUMERIC, "the loss is not finite");
         total += loss;
         if (part > 0)
-            combine(t, t->g, t->part, 1);
+            combine(t, g, t->part, 1);
     }
     if (parts > 1)
-        combine(t, t->g, NULL, 1.0 / parts);
-    t->loss = total / parts;
+        combine(t, g, NULL, 1.0 / parts);
+    *mean = total / parts;
+    return RV_OK;
+}
+
+/* Gradients that the optimizer asks for beside the step's own: they are charged as examples, and
+ * running statistics stay those of the weights that are trained. */
+static rv_status closure(void *context, rv_probe probe, const void *w, void *g, double *loss, rv_error *err)
+{
+    rv_loop *t = context;
+    size_t bytes = (size_t)t->objective->state_size * rv_dtype_size(t->objective->dtype);
+    if (probe != RV_PROBE_GRADIENT)
+        return rv_fail(err, RV_E_UNSUPPORTED, "no objective draws labels from its own output yet");
+    if (t->statistics != NULL)
+        memcpy(t->statistics, t->objective->state, bytes);
+    rv_status status = batch_gradient(t, w, g, loss, err);
+    if (t->statistics != NULL)
+        memcpy(t->objective->state, t->statistics, bytes);
+    t->tally.examples += examples_of_step(t);
+    return status;
+}
+
+/* The hyperparameters that have a schedule of their own. */
+static rv_status set_scheduled(rv_loop *t, rv_error *err)
+{
+    for (int i = 0; i < t->config->scheduled_count; i++) {
+        const rv_scheduled *s = &t->config->scheduled[i];
+        double factor = s->schedule->factor(s->params, t->tally.step, t->config->train.steps);
+        RV_TRY(rv_optimizer_set(t->optimizer, s->name, s->base * factor, err));
+    }
     return RV_OK;
 }
 
@@ -196,14 +231,15 @@ static double clip(rv_loop *t)
 static rv_status step(rv_loop *t, double *norm, rv_error *err)
 {
     double start = rv_clock();
-    RV_TRY(batch_gradient(t, err));
+    RV_TRY(batch_gradient(t, t->w, t->g, &t->loss, err));
     *norm = clip(t);
     if (isinf(*norm))
         return rv_fail(err, RV_E_NUMERIC, "the norm of the gradient is not finite");
     const rv_schedule_info *schedule = t->config->schedule;
     rv_optimizer_set_lr_factor(
         t->optimizer, schedule->factor(t->config->schedule_params, t->tally.step, t->config->train.steps));
-    RV_TRY(rv_optimizer_step_flat(t->optimizer, t->w, t->g, err));
+    RV_TRY(set_scheduled(t, err));
+    RV_TRY(rv_optimizer_step_closure_flat(t->optimizer, t->w, t->g, closure, t, err));
     t->tally.step++;
     t->tally.examples += examples_of_step(t);
     t->tally.seconds += rv_clock() - start;

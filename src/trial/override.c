@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/text.h"
+#include "optim/spec.h"
 #include "trial/draft.h"
 
 rv_status rv_draft_unknown(const char *what, const char *name, const char *const *names, int count, rv_error *err)
@@ -68,9 +69,30 @@ static rv_status unknown_anywhere(const rv_draft *d, const char *name, rv_error 
                           d->config->workload->name);
 }
 
+/* "wrappers" and "schedules.momentum"; *taken: it was one of them. */
+static rv_status set_around(rv_draft *d, const char *name, const char *value, bool *taken, rv_error *err)
+{
+    const char *prefix = "schedules.";
+    *taken = true;
+    if (strcmp(name, "wrappers") == 0) {
+        json_decref(d->wrappers);
+        d->wrappers = json_string(value);
+        return d->wrappers == NULL ? rv_draft_no_memory(err) : RV_OK;
+    }
+    if (strncmp(name, prefix, strlen(prefix)) == 0)
+        return json_object_set_new(d->schedules, name + strlen(prefix), json_string(value)) == 0 ? RV_OK
+                                                                                                   : rv_draft_no_memory(err);
+    *taken = false;
+    return RV_OK;
+}
+
 static rv_status set_named(rv_draft *d, const char *name, const char *value, rv_error *err)
 {
     rv_config *c = d->config;
+    bool taken = false;
+    RV_TRY(set_around(d, name, value, &taken, err));
+    if (taken)
+        return RV_OK;
     const struct {
         const char *prefix;
         const rv_param_table *table;
@@ -109,12 +131,14 @@ rv_status rv_draft_set(rv_draft *d, const char *text, rv_error *err)
 rv_status rv_draft_set_environment(rv_draft *d, rv_error *err)
 {
     const char *text = getenv("RAVINE_SET");
-    char *copy = strdup(text == NULL ? "" : text), *rest = NULL;
-    if (copy == NULL)
-        return rv_draft_no_memory(err);
     rv_status status = RV_OK;
-    for (char *item = strtok_r(copy, ",", &rest); item != NULL && status == RV_OK; item = strtok_r(NULL, ",", &rest))
-        status = rv_draft_set(d, item + strspn(item, " "), err);
-    free(copy);
+    while (text != NULL && status == RV_OK && text[strspn(text, " ,")] != 0) {
+        text += strspn(text, " ,");
+        const char *end = rv_spec_item_end(text); /* commas in parentheses belong to a list of wrappers */
+        char *item = end == NULL ? strdup(text) : strndup(text, (size_t)(end - text));
+        status = item == NULL ? rv_draft_no_memory(err) : rv_draft_set(d, item, err);
+        free(item);
+        text = end;
+    }
     return status == RV_OK ? RV_OK : rv_fail_prefix(err, status, "RAVINE_SET");
 }

@@ -77,6 +77,8 @@ static rv_status make_optimizer(rv_loop *t, rv_error *err)
     rv_optimizer_options options = {.method = t->config->optimizer,
                                     .params = t->config->optimizer_params,
                                     .rules = t->config->optimizer_rules,
+                                    .wrappers = t->config->wrappers,
+                                    .state_dtype = rv_config_state_dtype(t->config),
                                     .dtype = t->objective->dtype,
                                     .pool = t->pool,
                                     .seed = (uint64_t)t->config->train.seed};

@@ -24,10 +24,22 @@ HARMLESS = {
 NEEDS_FILES = {"report", "export", "index", "verify"}
 
 
-def misspelt(word):
-    """Two different letters exchanged, near the middle: near to word and to nothing else."""
-    at = next(i for i in sorted(range(1, len(word)), key=lambda i: abs(i - len(word) / 2)) if word[i] != word[i - 1])
-    return word[:at - 1] + word[at] + word[at - 1] + word[at + 1:]
+def distance(a, b):
+    """Letters to insert, remove or replace."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a):
+        row, above = [i + 1], row
+        for j, y in enumerate(b):
+            row.append(min(above[j] + (x != y), above[j + 1] + 1, row[j] + 1))
+    return row[-1]
+
+
+def misspelt(word, others=()):
+    """Two letters exchanged or one doubled, near the middle: nearer to word than to any of the others."""
+    middle = sorted(range(1, len(word)), key=lambda i: abs(i - len(word) / 2))
+    wrong = [word[:i - 1] + word[i] + word[i - 1] + word[i + 1:] for i in middle if word[i] != word[i - 1]]
+    wrong += [word[:i] + word[i] + word[i:] for i in middle]
+    return next(w for w in wrong if all(distance(w, word) < distance(w, o) for o in others if o != word))
 
 
 class Help(Case):
@@ -113,14 +125,16 @@ class Errors(Case):
             self.fails(1, *arguments, cwd=self.dir, says=["absent"])
 
     def test_unknown_names(self):
+        everything = [name for kind in ("optimizers", "schedules", "workloads", "suites") for name in names(kind)]
         for name in names("workloads"):
-            self.fails(2, "train", misspelt(name), "-n", says=[name])
+            self.fails(2, "train", misspelt(name, names("workloads")), "-n", says=[name])
         for name in names("optimizers"):
             if len(name) > 3:
-                self.fails(2, "train", "rosenbrock", "-n", "--optimizer", misspelt(name), says=[name])
-                self.fails(2, "explain", misspelt(name), says=[name])
+                self.fails(2, "train", "rosenbrock", "-n", "--optimizer", misspelt(name, names("optimizers")),
+                           says=[name])
+                self.fails(2, "explain", misspelt(name, everything), says=[name])
         for name in names("schedules"):
-            self.fails(2, "train", "rosenbrock", "-n", "--schedule", misspelt(name), says=[name])
+            self.fails(2, "train", "rosenbrock", "-n", "--schedule", misspelt(name, names("schedules")), says=[name])
 
     def test_parameters(self):
         for name in names("optimizers"):

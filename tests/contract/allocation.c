@@ -54,7 +54,7 @@ static void test_no_allocation(void **state)
         fixture_init(&f, TENSORS, RV_F32);
         must(fixture_optimizer(&f, info->name, test_params(info), pool, &err), &err);
         bowl_gradient(&f);
-        const long before = atomic_load(&allocations);
+        const long before = atomic_load(&allocations); /* the closure of the test allocates nothing */
         for (int step = 0; step < 4; step++) {
             fixture_step(&f);
             rv_optimizer_set_lr_factor(f.optimizer, 0.5);
@@ -66,6 +66,33 @@ static void test_no_allocation(void **state)
         const long after = atomic_load(&allocations);
         if (after != before)
             fail_msg("%s: %ld allocations in four steps", info->name, after - before);
+        fixture_release(&f);
+    }
+    rv_pool_free(pool);
+}
+
+static void test_wrappers_no_allocation(void **state)
+{
+    (void)state;
+    if (!COUNTS)
+        skip();
+    static variant list[VARIANTS];
+    rv_pool *pool;
+    rv_error err;
+    must(rv_pool_new(&pool, 2, &err), &err);
+    const int count = all_variants(list);
+    for (int i = 0; i < count; i++) {
+        fixture f;
+        fixture_init(&f, TENSORS, RV_F32);
+        must(fixture_wrapped(&f, "adamw", "", list[i].text, pool, &err), &err);
+        bowl_gradient(&f);
+        const long before = atomic_load(&allocations);
+        for (int step = 0; step < 5; step++)
+            fixture_step(&f);
+        rv_optimizer_evaluation_weights_flat(f.optimizer, f.w, f.g, NULL);
+        const long after = atomic_load(&allocations);
+        if (after != before)
+            fail_msg("%s: %ld allocations in five steps", list[i].text, after - before);
         fixture_release(&f);
     }
     rv_pool_free(pool);
@@ -85,6 +112,7 @@ static void test_counter(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_counter), cmocka_unit_test(test_no_allocation)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_counter), cmocka_unit_test(test_no_allocation),
+                                       cmocka_unit_test(test_wrappers_no_allocation)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

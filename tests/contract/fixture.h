@@ -90,6 +90,18 @@ static inline void bowl_gradient(fixture *f)
     put(f->g, f->dtype, i, curvature(i) * (get(f->w, f->dtype, i) - centre(i)));
 }
 
+/* What methods and wrappers with probes ask for; the labels of a bowl are its centre. */
+static inline rv_status bowl_closure(void *context, rv_probe probe, const void *w, void *g, double *loss, rv_error *err)
+{
+    (void)probe;
+    (void)err;
+    const fixture *f = context;
+    *loss = 0;
+    EACH_ELEMENT(f, i)
+    put(g, f->dtype, i, curvature(i) * (get(w, f->dtype, i) - centre(i)));
+    return RV_OK;
+}
+
 /* A gradient that does not depend on the weights: values a float holds, some exactly zero. */
 static inline void fixed_gradient(fixture *f, int64_t step)
 {
@@ -133,11 +145,18 @@ static inline const char *test_params(const rv_method_info *info)
                : "";
 }
 
-static inline rv_status fixture_optimizer(fixture *f, const char *method, const char *params, rv_pool *pool, rv_error *err)
+static inline rv_status fixture_wrapped(fixture *f, const char *method, const char *params, const char *wrappers,
+                                        rv_pool *pool, rv_error *err)
 {
-    const rv_optimizer_options options = {.method = method, .params = params, .dtype = f->dtype, .pool = pool};
+    const rv_optimizer_options options = {
+        .method = method, .params = params, .wrappers = wrappers, .dtype = f->dtype, .pool = pool};
     rv_optimizer_free(f->optimizer);
     return rv_optimizer_new_flat(&f->optimizer, &options, &f->layout, f->w, err);
+}
+
+static inline rv_status fixture_optimizer(fixture *f, const char *method, const char *params, rv_pool *pool, rv_error *err)
+{
+    return fixture_wrapped(f, method, params, NULL, pool, err);
 }
 
 static inline void must(rv_status status, const rv_error *err)
@@ -149,7 +168,7 @@ static inline void must(rv_status status, const rv_error *err)
 static inline void fixture_step(fixture *f)
 {
     rv_error err;
-    must(rv_optimizer_step_flat(f->optimizer, f->w, f->g, &err), &err);
+    must(rv_optimizer_step_closure_flat(f->optimizer, f->w, f->g, bowl_closure, f, &err), &err);
 }
 
 /* The whole state as one owned copy, in the order of rv_optimizer_state. */
@@ -201,6 +220,57 @@ static inline const rv_method_info *next_method(const rv_method_info *info)
     while (rv_method_at(i) != info)
         i++;
     return rv_method_at(i + 1);
+}
+
+/* ---- wrappers: every one, in every form ------------------------------------ */
+
+enum { VARIANTS = 64 };
+
+typedef struct variant {
+    const rv_method_info *info;
+    char text[192]; /* "lookahead(k=3,form=timm)" */
+} variant;
+
+/* Short periods, so that short tests see several. */
+static inline int variant_text(const rv_method_info *info, char *text, size_t size)
+{
+    static const char *const periods[] = {"window=3", "k=3", "steps=2", "interval=2", "rho=0.01"};
+    int n = snprintf(text, size, "%s(", info->name);
+    for (size_t i = 0; i < sizeof periods / sizeof periods[0]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(periods[i], "="), periods[i]);
+        if (rv_params_find(info->params, name))
+            n += snprintf(text + n, size - (size_t)n, "%s,", periods[i]);
+    }
+    return n;
+}
+
+/* The defaults, then every word of every choice and the other value of every flag. */
+static inline int all_variants(variant *list)
+{
+    int count = 0;
+    for (int w = 0; rv_wrapper_at(w); w++) {
+        const rv_method_info *info = rv_wrapper_at(w);
+        int n = variant_text(info, list[count].text, sizeof list[0].text);
+        snprintf(list[count].text + n, sizeof list[0].text - (size_t)n, ")");
+        list[count++].info = info;
+        for (size_t i = 0; i < info->params->count; i++) {
+            const rv_param *row = &info->params->rows[i];
+            char words[128];
+            snprintf(words, sizeof words, "%s", row->type == RV_PARAM_CHOICE ? row->choices
+                                                : row->type == RV_PARAM_BOOL ? "false|true" : "");
+            char *rest = NULL;
+            for (char *word = strtok_r(words, "|", &rest); word; word = strtok_r(NULL, "|", &rest)) {
+                if (strcmp(word, row->initial) == 0)
+                    continue;
+                assert_true(count < VARIANTS);
+                n = variant_text(info, list[count].text, sizeof list[0].text);
+                snprintf(list[count].text + n, sizeof list[0].text - (size_t)n, "%s=%s)", row->name, word);
+                list[count++].info = info;
+            }
+        }
+    }
+    return count;
 }
 
 #endif

@@ -2,7 +2,15 @@
  * gradients: how far apart they may be is stated here. */
 #include "fixture.h"
 
-/* max |float - double| / (1 + max |double|) after 1000 steps. */
+/* A method that estimates the distance to the solution goes to infinity under gradients that
+ * do not depend on the weights.  On the bowl it arrives within about 100 steps; what is left
+ * of the gradient then is rounding, made large again by the method's denominator. */
+static bool estimates_a_distance(const rv_method_info *info)
+{
+    return rv_params_find(info->params, "d0") || rv_params_find(info->params, "reps_rel");
+}
+
+/* max |float - double| / (1 + max |double|) after 1000 steps; 100 on the bowl. */
 static double distance(const rv_method_info *info)
 {
     fixture f, d;
@@ -11,9 +19,15 @@ static double distance(const rv_method_info *info)
     fixture_init(&d, LARGE, RV_F64);
     must(fixture_optimizer(&f, info->name, "", NULL, &err), &err);
     must(fixture_optimizer(&d, info->name, "", NULL, &err), &err);
-    for (int64_t step = 0; step < 1000; step++) {
-        fixed_gradient(&f, step);
-        fixed_gradient(&d, step);
+    const bool estimates = estimates_a_distance(info);
+    for (int64_t step = 0; step < (estimates ? 100 : 1000); step++) {
+        if (estimates) {
+            bowl_gradient(&f);
+            bowl_gradient(&d);
+        } else {
+            fixed_gradient(&f, step);
+            fixed_gradient(&d, step);
+        }
         fixture_step(&f);
         fixture_step(&d);
     }

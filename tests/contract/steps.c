@@ -137,10 +137,20 @@ static void test_denormals(void **state)
     }
 }
 
+static bool leaves_tensors_to_adamw(const rv_method_info *info)
+{
+    const rv_method *method = NULL;
+    assert_int_equal(rv_method_lookup(info->name, &method, NULL), RV_OK);
+    for (int i = 0; i < method->rule_count; i++)
+        if (strcmp(method->rules[i].method, "adamw") == 0)
+            return true;
+    return false;
+}
+
 /* What else a method needs for the bowl; sophia_g's default is the batch size of a language model. */
 static const char *descent_params(const rv_method_info *info)
 {
-    return strcmp(info->name, "muon") == 0 ? ",adamw.lr=0.03" : strcmp(info->name, "sophia_g") == 0 ? ",bs=1" : "";
+    return leaves_tensors_to_adamw(info) ? ",adamw.lr=0.03" : strcmp(info->name, "sophia_g") == 0 ? ",bs=1" : "";
 }
 
 /* Some learning rate of a coarse grid takes the bowl below a hundredth of its start. */

@@ -35,18 +35,25 @@ static double factor(const char *schedule, const char *params, int64_t step, int
 
 static json_t *golden;
 
-static void check(const char *entry, const char *schedule, const char *params, int64_t total, int64_t steps)
+/* The list `key` of an entry, whose first value is that of step `first`, against base times the factor. */
+static void check_list(const char *entry, const char *key, double base, const char *schedule, const char *params,
+                       int64_t total, int64_t first, int64_t steps)
 {
-    const json_t *object = json_object_get(golden, entry);
-    const json_t *lr = json_object_get(object, "lr_at_step_0_based");
-    const double base = json_number_value(json_object_get(json_object_get(object, "hyperparameters"), "base_lr"));
+    const json_t *lr = json_object_get(json_object_get(golden, entry), key);
     assert_true((int64_t)json_array_size(lr) >= steps);
     for (int64_t k = 0; k < steps; k++) {
         const double expected = json_number_value(json_array_get(lr, (size_t)k)) / base;
-        const double found = factor(schedule, params, k, total);
+        const double found = factor(schedule, params, k + first, total);
         if (fabs(found - expected) > 1e-13)
             fail_msg("%s step %d: expected %.17g, found %.17g", entry, (int)k, expected, found);
     }
+}
+
+static void check(const char *entry, const char *schedule, const char *params, int64_t total, int64_t steps)
+{
+    const json_t *hyper = json_object_get(json_object_get(golden, entry), "hyperparameters");
+    check_list(entry, "lr_at_step_0_based", json_number_value(json_object_get(hyper, "base_lr")), schedule, params, total, 0,
+               steps);
 }
 
 static void test_golden(void **state)
@@ -60,6 +67,58 @@ static void test_golden(void **state)
     check("warmup_cosine_algoperf_shampoo", "warmup_cosine", "warmup_steps=8 start=1e-10 ramp=zero", 40, 40);
     check("wsd_linear", "wsd", "warmup_steps=5 decay_steps=10 decay=linear", 40, 40);
     check("wsd_1_minus_sqrt", "wsd", "warmup_steps=5 decay_steps=10 decay=sqrt", 40, 40);
+    check("step", "step", "every=10 gamma=0.5", 40, 40);
+    check("exponential", "exponential", "gamma=0.9", 40, 40);
+    check("polynomial", "polynomial", "steps=30 power=2", 40, 40);
+    check("sgdr", "sgdr", "period=7 growth=2 end=0.01", 40, 40);
+    check("inverse_sqrt", "inverse_sqrt", "warmup_steps=5", 40, 40);
+}
+
+/* Entries whose base is another: the largest rate, the largest momentum, eta. */
+static void test_golden_cycles(void **state)
+{
+    (void)state;
+    const char *lr = "lr_at_step_0_based", *momentum = "momentum_at_step_0_based";
+    check_list("onecycle_cos", lr, 0.5, "one_cycle", "rise=0.3 div=25 final_div=1e4", 40, 0, 40);
+    check_list("onecycle_cos", momentum, 0.95, "one_cycle_momentum", "rise=0.3", 40, 0, 40);
+    const char *three = "rise=0.4 anneal=linear three_phase=true";
+    check_list("onecycle_linear_3phase", momentum, 0.95, "one_cycle_momentum", three, 40, 0, 40);
+    check_list("onecycle_linear_3phase", lr, 0.5, "one_cycle",
+               "rise=0.4 anneal=linear three_phase=true div=10 final_div=100", 40, 0, 40);
+    static const char *const modes[] = {"triangular", "triangular2", "exp_range"};
+    for (int i = 0; i < 3; i++) {
+        char entry[64], params[128];
+        snprintf(entry, sizeof entry, "cyclic_%s", modes[i]);
+        snprintf(params, sizeof params, "low=0.1 up=4 down=6 gamma=0.95 mode=%s", modes[i]);
+        check_list(entry, lr, 0.1, "cyclic", params, 40, 0, 40);
+        snprintf(params, sizeof params, "low=0.888888888888888889 up=4 down=6 gamma=0.95 mode=%s", modes[i]);
+        check_list(entry, momentum, 0.9, "cyclic_momentum", params, 40, 0, 40);
+    }
+    check_list("noam", "lr_at_step_1_based", 1, "noam", "d_model=64 warmup_steps=5", 40, 0, 40);
+    check_list("algoperf_cyclic_warmcosinecycles", "lr_after_scheduler_step_1_based", 0.1, "warmup_cosine_cycles",
+               "warmup_steps=4 cycles=2", 40, 1, 40);
+    check_list("algoperf_warmcosine", "lr_after_scheduler_step_1_based", 0.1, "warmup_cosine_cycles",
+               "warmup_steps=8 cycles=1", 40, 1, 40);
+    assert_true(factor("warmup_cosine_cycles", "warmup_steps=8", 0, 40) == 1); /* the very first update */
+    check_list("exp_increasing_li_arora", lr, 0.1, "li_arora", "start=corrected", 40, 0, 40);
+}
+
+/* The nested cosines of CASPR Adaptive, by the values at the joints and a sample within. */
+static void test_nested_cosine(void **state)
+{
+    (void)state;
+    const int64_t total = 10000;
+    const char *params = "warmup_fraction=0.05";
+    const double outer_first = (1 + cos(M_PI * (5357.1619898 - 500) / 9500)) / 2;
+    const double outer_second = (1 + cos(M_PI * (7500.0 - 500) / 9500)) / 2;
+    assert_true(factor("nested_cosine", params, 0, total) == 0);
+    assert_true(factor("nested_cosine", params, 267, total) == 1); /* warm-up over int(0.05 * 5357.16) steps */
+    assert_true(factor("nested_cosine", params, 5357, total) < 1e-8);
+    assert_true(fabs(factor("nested_cosine", params, 5358, total) - outer_first) < 1e-6);
+    assert_true(fabs(factor("nested_cosine", params, 7500, total) - outer_second) < 1e-15);
+    const double inside = outer_first * (1 + cos(M_PI * (6000 - 5357.1619898) / (7500 - 5357.1619898))) / 2;
+    assert_true(fabs(factor("nested_cosine", params, 6000, total) - inside) < 1e-14);
+    assert_true(factor("nested_cosine", params, 10000, total) == 0);
 }
 
 /* nanoGPT's get_lr, written as there. */
@@ -94,7 +153,8 @@ static void test_ends(void **state)
     assert_true(factor("warmup_linear", "warmup_steps=20", 15, 10) == 0.8); /* longer than the run */
 }
 
-/* Whatever step and total are, a factor is a finite number from 0 to 1. */
+/* Whatever step and total are, a factor is a finite number from 0 to 1; only rates that are made
+ * to grow go beyond. */
 static void test_total(void **state)
 {
     (void)state;
@@ -104,7 +164,8 @@ static void test_total(void **state)
         for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
             for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
                 const double f = factor(rv_schedule_at(s)->name, "", steps[k], ends[i]);
-                if (!(f >= 0 && f <= 1))
+                const bool grows = strcmp(rv_schedule_at(s)->name, "li_arora") == 0;
+                if (!(f >= 0 && f <= (grows ? 1e300 : 1)))
                     fail_msg("%s at %lld of %lld: %g", rv_schedule_at(s)->name, (long long)steps[k],
                              (long long)ends[i], f);
             }
@@ -132,7 +193,8 @@ int main(void)
         return 1;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden), cmocka_unit_test(test_nanogpt), cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_golden), cmocka_unit_test(test_golden_cycles), cmocka_unit_test(test_nested_cosine),
+        cmocka_unit_test(test_nanogpt), cmocka_unit_test(test_ends),
         cmocka_unit_test(test_total),  cmocka_unit_test(test_tables),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

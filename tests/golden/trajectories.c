@@ -99,6 +99,44 @@ static const golden files[] = {
     {"muon", "muon@1", 1e-10},
     {"muon_wd", "muon@1", 1e-10},
     {"shampoo_gupta", "shampoo@1", 1e-6},
+    {"prodigy", "prodigy@1", 1e-11},
+    {"prodigy_l2", "prodigy@1", 1e-11},
+    {"prodigy_wd_bc", "prodigy@1", 1e-11},
+    {"dadaptadagrad", "dadapt_adagrad@1", 1e-11},
+    {"dadaptadam", "dadapt_adam@1", 1e-11},
+    {"dadaptadan", "dadapt_adan@1", 1e-11},
+    {"dadaptlion", "dadapt_lion@1", 1e-11},
+    {"dadaptsgd", "dadapt_sgd@1", 1e-11},
+    {"dog", "dog@1", 1e-12},
+    {"ldog", "ldog@1", 1e-12},
+    {"dowg", "dowg@1", 1e-12},
+    {"lamb_timm", "lamb@1", 1e-12},
+    {"lamb_timm_clip", "lamb@1", 1e-12},
+    {"lars_timm", "lars@1", 1e-12},
+    {"lars_timm_nesterov", "lars@1", 1e-12},
+    {"adamg_algoperf", "adamg@1", 1e-12},
+    {"adam_mini", "adam_mini@1", 1e-12},
+    {"amos", "amos@1", 1e-12},
+    {"amos_rows_l2", "amos@1", 1e-12},
+    {"amos_kozistr", "amos@1", 1e-12},
+    {"amos_kozistr_momentum", "amos@1", 1e-12},
+    {"amos_algoperf_adam", "amos_algoperf@1", 1e-12},
+    {"amos_algoperf_reduced", "amos_algoperf@1", 1e-12},
+    {"schedulefree_sgd", "schedule_free_sgd@1", 1e-12},
+    {"schedulefree_sgd_wd_warmup", "schedule_free_sgd@1", 1e-12},
+    {"schedulefree_radam", "schedule_free_radam@1", 1e-12},
+    {"schedulefree_radam_sgdphase", "schedule_free_radam@1", 1e-12},
+    {"algoperf_schedulefree_adamw_v05", "schedule_free_adamw@1", 1e-12},
+    {"algoperf_schedulefree_adamw_v06", "schedule_free_adamw@1", 1e-12},
+    {"algoperf_schedulefree_adamw_weighted", "schedule_free_weighted@1", 1e-12},
+    {"algoperf_schedulefree_prodigy", "schedule_free_prodigy@1", 1e-11},
+    {"mars_adamw", "mars@1", 1e-12},
+    {"mars_adamw_opt1d", "mars@1", 1e-12},
+    {"mars_lion", "mars@1", 1e-12},
+    {"mars_shampoo", "mars@1", 1e-12},
+    {"adafactor_torch", "adafactor@1", 1e-12},
+    {"adafactor_timm", "adafactor@1", 1e-12},
+    {"adafactor_timm_relative", "adafactor@1", 1e-12},
 };
 enum { FILES = sizeof files / sizeof files[0] };
 
@@ -111,6 +149,18 @@ static void replay(const char *name, double tolerance, rv_verify_result *result)
         fail_msg("%s", err.message);
 }
 
+static bool holds_averages(const char *name)
+{
+    char path[512];
+    json_t *file = NULL;
+    snprintf(path, sizeof path, FOLDER "%s.json", name);
+    assert_int_equal(rv_json_read(path, &file, NULL), RV_OK);
+    const json_t *averages = json_object_get(json_object_get(json_object_get(file, "cases"), "fixed"), "eval_params");
+    const bool found = averages != NULL;
+    json_decref(file);
+    return found;
+}
+
 static void test_files(void **state)
 {
     (void)state;
@@ -120,9 +170,7 @@ static void test_files(void **state)
         if (!result.pass)
             fail_msg("%s: %.2e beyond %.0e", files[i].name, result.worst, files[i].tolerance);
         assert_string_equal(result.method, files[i].method);
-        const rv_method *method = NULL;
-        assert_int_equal(rv_method_lookup(files[i].method, &method, NULL), RV_OK);
-        assert_int_equal(result.count, method->evaluation_weights ? 12 : 6); /* steps 1, 2, 3, 5, 10, 20 */
+        assert_int_equal(result.count, holds_averages(files[i].name) ? 12 : 6); /* steps 1, 2, 3, 5, 10, 20 */
     }
 }
 

@@ -1,4 +1,6 @@
 ravine_test(unit_optim_rules ${CMAKE_CURRENT_LIST_DIR}/optim_rules.c unit)
 ravine_test(unit_optim_identities ${CMAKE_CURRENT_LIST_DIR}/optim_identities.c unit)
+ravine_test(unit_optim_elementwise ${CMAKE_CURRENT_LIST_DIR}/optim_elementwise.c unit)
 ravine_test(unit_optim_clip ${CMAKE_CURRENT_LIST_DIR}/optim_clip.c unit)
 ravine_test(unit_optim_parts ${CMAKE_CURRENT_LIST_DIR}/optim_parts.c unit)
+ravine_test(unit_optim_wrappers ${CMAKE_CURRENT_LIST_DIR}/optim_wrappers.c unit)
