@@ -240,7 +240,7 @@ class Handle:
 
     def memory(self, array: Memory) -> Any:
         """A buffer over an array of the state, which keeps the optimizer alive."""
-        buffer = (ctypes.c_char * array.nbytes).from_address(array.address)
+        buffer: Any = (ctypes.c_char * array.nbytes).from_address(array.address)
         buffer._owner = self
         return buffer
 
@@ -271,7 +271,7 @@ class Handle:
 
 def table(rows: Sequence[Row]) -> str:
     """Rows as text, one tensor a line."""
-    cells = [("tensor", "role", "method", "shape", "lr", "weight_decay", "bytes")]
+    cells: list[tuple[str, ...]] = [("tensor", "role", "method", "shape", "lr", "weight_decay", "bytes")]
     for row in rows:
         cells.append((row.tensor, row.role, row.method, str(list(row.shape)),
                       *("-" if math.isnan(x) else f"{x:g}" for x in (row.lr, row.weight_decay)), str(row.bytes)))

@@ -220,5 +220,6 @@ def look(buffer: Any, array: Memory, torch_like: bool) -> Any:
         if array.nbytes == 0:
             return library.empty(array.shape, dtype=kind)
         return library.frombuffer(buffer, dtype=kind).reshape(array.shape)
-    flat = memoryview(buffer).cast("B").cast("fdH"[array.dtype])
-    return flat if 0 in array.shape else flat.cast("B").cast("fdH"[array.dtype], array.shape)
+    code: Any = "fdH"[array.dtype]
+    flat = memoryview(buffer).cast("B")
+    return flat.cast(code) if 0 in array.shape else flat.cast(code, array.shape)

@@ -14,6 +14,7 @@ is enough.  Invariant: nothing that is passed in is changed.
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 import numpy
@@ -51,6 +52,7 @@ class _Method:
     def __init__(self, learning_rate: Any, options: dict[str, Any], roles: Any, parts: Any) -> None:
         self.learning_rate, self.options, self.roles, self.parts = learning_rate, options, roles, parts
         self._made: dict[Any, Handle] = {}
+        self._lock = threading.RLock()  # jax may call from several threads
         self.handle([], [])  # a mistyped name is told of here
 
     def handle(self, names: Sequence[str], w: Sequence[numpy.ndarray]) -> Handle:
@@ -68,28 +70,32 @@ class _Method:
     # ---- on the host, with NumPy arrays --------------------------------------------
 
     def start(self, names: Sequence[str], w: Sequence[numpy.ndarray]) -> State:
-        self._made.clear()  # a new optimizer: methods that keep a copy of the weights read these
-        return _read(self.handle(names, w))
+        with self._lock:
+            self._made.clear()  # a new optimizer: methods that keep a copy of the weights read these
+            return _read(self.handle(names, w))
 
     def step(self, names: Sequence[str], g: Sequence[numpy.ndarray], state: State,
              w: Sequence[numpy.ndarray]) -> tuple[list[numpy.ndarray], State]:
-        handle = self.handle(names, w)
-        _write(handle, state)
-        if callable(self.learning_rate):
-            handle.set("lr", float(self.learning_rate(int(state.count))))
         moved = [a.copy() for a in w]
         expected = [_arrays.view(a, name, False) for name, a in zip(names, w)]
         views = [_arrays.view(a, f"gradient of {name}", False) for name, a in zip(names, g)]
         for view, form in zip(views, expected):
             _arrays.same_form(view, form)
-        handle.step([a.ctypes.data for a in moved], [v.address for v in views])
-        return [numpy.asarray(after - before) for after, before in zip(moved, w)], _read(handle)
+        with self._lock:
+            handle = self.handle(names, w)
+            _write(handle, state)
+            if callable(self.learning_rate):
+                handle.set("lr", float(self.learning_rate(int(state.count))))
+            handle.step([a.ctypes.data for a in moved], [v.address for v in views])
+            after = _read(handle)
+        return [numpy.asarray(new - old) for new, old in zip(moved, w)], after
 
     def evaluate(self, names: Sequence[str], state: State, w: Sequence[numpy.ndarray]) -> list[numpy.ndarray]:
-        handle = self.handle(names, w)
-        _write(handle, state)
         copies = [a.copy() for a in w]
-        handle.evaluation_weights([a.ctypes.data for a in w], [a.ctypes.data for a in copies])
+        with self._lock:
+            handle = self.handle(names, w)
+            _write(handle, state)
+            handle.evaluation_weights([a.ctypes.data for a in w], [a.ctypes.data for a in copies])
         return copies
 
     # ---- as optax calls them ---------------------------------------------------------

@@ -65,8 +65,9 @@ class Optimizer(torch.optim.Optimizer):
             roles = {**(roles or {}), **{n: r for n, r in known["roles"].items() if n not in (roles or {})}}
             parts = {**(parts or {}), **{n: k for n, k in known["parts"].items() if n not in (parts or {})}}
             params = params.named_parameters()
-        self._options = {"method": method, "roles": roles, "parts": parts, "rules": rules, "wrappers": wrappers,
-                         "state_dtype": state_dtype, "seed": seed, "threads": threads, "hyper": hyper}
+        self._options: dict[str, Any] = {
+            "method": method, "roles": roles, "parts": parts, "rules": rules, "wrappers": wrappers,
+            "state_dtype": state_dtype, "seed": seed, "threads": threads, "hyper": hyper}
         self._prepare()
         super().__init__(params, self._plan.defaults())
         self._build()
@@ -183,7 +184,7 @@ class Optimizer(torch.optim.Optimizer):
     # ---- steps ---------------------------------------------------------------------
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None, *,  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None, *,
              sampled: Callable[[], Any] | None = None) -> Any:
         """One step; closure clears gradients, computes the loss, calls backward and returns the loss.
 
@@ -301,8 +302,8 @@ class Optimizer(torch.optim.Optimizer):
                 if isinstance(value, torch.Tensor):
                     value.copy_(loaded[entry.param][key])
                 else:
-                    found = float(loaded[entry.param][key])
-                    ctypes.c_double.from_address(self._scalars[key].address).value = found
+                    number = float(loaded[entry.param][key])
+                    ctypes.c_double.from_address(self._scalars[key].address).value = number
         self._publish()
 
     def __getstate__(self) -> dict[str, Any]:

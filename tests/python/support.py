@@ -70,14 +70,21 @@ class Golden:
             case.assertLessEqual(worst, tolerance(self.name) * scale, (self.name, step, name))
 
 
-def need(*modules):
-    """Goes on in an interpreter that has all these modules, or skips the test (exit 77)."""
+def prefer(*modules):
+    """Goes on in an interpreter that has all these modules, if there is one."""
     if all(importlib.util.find_spec(m) for m in modules):
         return
     line = f"import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, {modules!r})))"
     for python in filter(None, os.environ.get("RAVINE_PEER_PYTHON", "").split(":")):
         if subprocess.run([python, "-c", line], capture_output=True).returncode == 0:
             os.execv(python, [python, "-B", *sys.argv])
+
+
+def need(*modules):
+    """The same, or skips the test (exit 77)."""
+    prefer(*modules)
+    if all(importlib.util.find_spec(m) for m in modules):
+        return
     print(f"skipped: no interpreter with {', '.join(modules)}; RAVINE_PEER_PYTHON can name some")
     raise SystemExit(77)
 
