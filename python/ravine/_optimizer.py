@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, Callable, Mapping, Sequence
 
-from . import _abi, _arrays
+from . import _arrays
 from ._errors import ArgumentError
 from ._handle import Handle, Memory, Pool, Row, describe, hyperparameters, table
 
