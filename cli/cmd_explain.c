@@ -72,6 +72,7 @@ typedef struct topic {
     const char *kind, *name, *title;
     struct { const char *head, *text; } part[6];
     int parts;
+    char bytes[64]; /* text of its own */
     const rv_param_table *params;
 } topic;
 
@@ -93,6 +94,10 @@ static bool describe(const rv_method_info *method, const char *kind, topic *t)
     add(t, "proved against", method->reference);
     add(t, "deviations", method->deviations);
     add(t, "state", method->state);
+    if (!isnan(method->bytes_per_parameter)) {
+        snprintf(t->bytes, sizeof t->bytes, "%g, in float32 and with the default parameters", method->bytes_per_parameter);
+        add(t, "bytes of state per parameter", t->bytes);
+    }
     return true;
 }
 

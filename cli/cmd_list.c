@@ -9,20 +9,24 @@
 /* Name and title of entry i of a kind; false beyond the last. */
 typedef bool entry_at(int i, const char **name, const char **title);
 
+/* An old version that stays registered is no entry of its own: name NULL. */
+static bool method_entry(const rv_method_info *method, const rv_method_info *newest, const char **name, const char **title)
+{
+    if (method)
+        *name = method == newest ? method->name : NULL, *title = method->title;
+    return method != NULL;
+}
+
 static bool optimizer_entry(int i, const char **name, const char **title)
 {
     const rv_method_info *method = rv_method_at(i);
-    if (method)
-        *name = method->name, *title = method->title;
-    return method != NULL;
+    return method_entry(method, method ? rv_method_find(method->name) : NULL, name, title);
 }
 
 static bool wrapper_entry(int i, const char **name, const char **title)
 {
     const rv_method_info *wrapper = rv_wrapper_at(i);
-    if (wrapper)
-        *name = wrapper->name, *title = wrapper->title;
-    return wrapper != NULL;
+    return method_entry(wrapper, wrapper ? rv_wrapper_find(wrapper->name) : NULL, name, title);
 }
 
 static bool schedule_entry(int i, const char **name, const char **title)
@@ -66,7 +70,7 @@ static json_t *list_json(const struct kind *kind, const char *glob)
     const char *name, *title;
     json_t *list = json_array();
     for (int i = 0; kind->at(i, &name, &title); i++)
-        if (rv_text_match(glob, name))
+        if (name && rv_text_match(glob, name))
             json_array_append_new(list, json_pack("{s:s,s:s}", "name", name, "title", title));
     return list;
 }
@@ -75,7 +79,7 @@ static void list_text(const struct kind *kind, const char *glob)
 {
     const char *name, *title;
     for (int i = 0; kind->at(i, &name, &title); i++)
-        if (rv_text_match(glob, name))
+        if (name && rv_text_match(glob, name))
             printf("  %-22s %s\n", name, title);
 }
 

@@ -30,7 +30,7 @@ ALSO = {
     "data": {"ravine/objective.h"},     # the splits of a data set
     "objective": {"ravine/workload.h"},  # what a workload hands to a network: data, pool, backend
 }
-PUBLIC = {"param": "core", "ravine": None}  # public headers that are not called after their room
+PUBLIC = {"param": "core", "kfac": "optim", "ravine": None}  # public headers that are not called after their room
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 

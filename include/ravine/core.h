@@ -88,6 +88,11 @@ typedef void rv_task(void *context, int task, int worker);
 /* workers >= 1, the calling thread included (so 1 starts no thread).
  * Caller frees.  RV_E_RANGE, RV_E_MEMORY, RV_E_IO when a thread cannot start. */
 RV_API rv_status rv_pool_new(rv_pool **out, int workers, rv_error *err);
+/* The same over threads of the caller's own.  run must call task(context, i, worker) once for
+ * every i in [0, tasks), with a worker in [0, workers) that no other task running at that time
+ * has, and return when all are done.  Results do not depend on who runs what. */
+typedef void rv_pool_runner(void *runner, int tasks, rv_task *task, void *context);
+RV_API rv_status rv_pool_new_over(rv_pool **out, int workers, rv_pool_runner *run, void *runner, rv_error *err);
 RV_API void rv_pool_free(rv_pool *pool);
 RV_API int rv_pool_workers(const rv_pool *pool); /* 1 for NULL */
 

@@ -22,6 +22,15 @@ RV_API int rv_optim_abi(void);
 
 typedef struct rv_optimizer rv_optimizer;
 
+/* Where the large blocks of an optimizer come from: state, workspace and buffers, a handful of
+ * calls in rv_optimizer_new and none in a step.  allocate returns 64-byte aligned memory or NULL;
+ * release gets the size that was asked for. */
+typedef struct rv_allocator {
+    void *(*allocate)(void *context, size_t size);
+    void (*release)(void *context, void *block, size_t size);
+    void *context;
+} rv_allocator;
+
 typedef struct rv_optimizer_options {
     const char *method; /* "adamw", "muon", ...; "adamw@1" asks for that version */
     /* A JSON object or "lr=1e-3,beta2=0.95"; "adamw.lr=3e-4" addresses the method
@@ -31,7 +40,7 @@ typedef struct rv_optimizer_options {
      * "params": {..}}, ...]; absent keys match everything.  NULL: the method's own list. */
     const char *rules;
     rv_dtype dtype;     /* RV_F32 or RV_F64: of parameters, gradients and, unless state_dtype says otherwise, state */
-    rv_pool *pool;      /* borrowed; NULL: the calling thread */
+    rv_pool *pool;      /* borrowed; NULL: the calling thread; rv_pool_new_over: threads of yours */
     uint64_t seed;      /* of methods that draw random numbers, and of rounding to bf16 */
     /* RV_BF16: slots that are updated element by element are kept in half the memory, rounded
      * stochastically; anything else: state has the type of the weights. */
@@ -40,6 +49,9 @@ typedef struct rv_optimizer_options {
      * JSON ["clip_norm", {"name": "ema", "params": {"decay": 0.999}}]; NULL: nothing.  Parameters
      * are also reached as "ema.decay"; a wrapper that is there twice is "ema" and "ema#2". */
     const char *wrappers;
+    /* Copied; its context must outlive the optimizer.  NULL: the system's memory, on huge pages
+     * when large. */
+    const rv_allocator *allocator;
 } rv_optimizer_options;
 
 /* tensors [count]: name, role and shape (offset is used by the flat calls only);
@@ -113,6 +125,11 @@ RV_API rv_status rv_optimizer_evaluation_weights_flat(const rv_optimizer *optimi
 RV_API int rv_optimizer_state(rv_optimizer *optimizer, rv_array *arrays, int capacity);
 RV_API rv_status rv_optimizer_restore(rv_optimizer *optimizer, const rv_array *arrays, int count,
                                       rv_error *err);
+
+/* The same through a safetensors file, with rv_optimizer_config under "optimizer" in its metadata.
+ * Written beside and renamed; RV_E_IO, RV_E_FORMAT, RV_E_MISMATCH. */
+RV_API rv_status rv_optimizer_save(rv_optimizer *optimizer, const char *path, rv_error *err);
+RV_API rv_status rv_optimizer_load(rv_optimizer *optimizer, const char *path, rv_error *err);
 
 /* Bytes of state in all. */
 RV_API size_t rv_optimizer_bytes(const rv_optimizer *optimizer);

@@ -5,6 +5,7 @@
 #include "ravine/core.h"
 #include "ravine/data.h"
 #include "ravine/graph.h"
+#include "ravine/kfac.h"
 #include "ravine/nn.h"
 #include "ravine/objective.h"
 #include "ravine/optim.h"

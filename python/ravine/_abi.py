@@ -43,13 +43,10 @@ class CArray(Structure):
     _fields_ = [("name", c_char * (2 * NAME_SIZE)), ("dtype", c_int), ("shape", CShape), ("data", c_void_p)]
 
 
-class CArraySet(Structure):
-    _fields_ = [("count", c_int), ("arrays", POINTER(CArray)), ("metadata", c_char_p)]
-
-
 class COptions(Structure):
     _fields_ = [("method", c_char_p), ("params", c_char_p), ("rules", c_char_p), ("dtype", c_int),
-                ("pool", c_void_p), ("seed", c_uint64), ("state_dtype", c_int), ("wrappers", c_char_p)]
+                ("pool", c_void_p), ("seed", c_uint64), ("state_dtype", c_int), ("wrappers", c_char_p),
+                ("allocator", c_void_p)]
 
 
 class CRow(Structure):
@@ -116,9 +113,8 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "rv_schedule_find": (_schedules, (c_char_p,)),
     "rv_params_init": (None, (POINTER(CParamTable), c_void_p)),
     "rv_params_set": (c_int, (POINTER(CParamTable), c_void_p, c_char_p, c_char_p, _error)),
-    "rv_safetensors_write": (c_int, (c_char_p, POINTER(CArray), c_int, c_char_p, _error)),
-    "rv_safetensors_read": (c_int, (c_char_p, POINTER(CArraySet), _error)),
-    "rv_array_set_release": (None, (POINTER(CArraySet),)),
+    "rv_optimizer_save": (c_int, (c_void_p, c_char_p, _error)),
+    "rv_optimizer_load": (c_int, (c_void_p, c_char_p, _error)),
 }
 
 

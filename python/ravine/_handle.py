@@ -144,7 +144,7 @@ class Handle:
             raise ArgumentError(f"state_dtype: expected None or 'bf16', found {state_dtype!r}")
         options = _abi.COptions(
             method.encode(), _json(dict(params)) if params else None, _json(rules), dtype,
-            pool.address if pool else None, seed, _abi.BF16 if state_dtype else dtype, _json(wrappers))
+            pool.address if pool else None, seed, _abi.BF16 if state_dtype else dtype, _json(wrappers), None)
         listed = (_abi.CTensor * max(len(tensors), 1))()
         for row, tensor in zip(listed, tensors):
             row.name, row.role = short_name(tensor.name).encode(), _abi.ROLES.index(tensor.role)
@@ -227,15 +227,11 @@ class Handle:
 
     # -- state
 
-    def _state(self) -> tuple[Any, int]:
+    def state(self) -> list[Memory]:
+        """Every array of the state where it lies; memory() makes it something to look into."""
         count = lib.rv_optimizer_state(self.address, None, 0)
         arrays = (_abi.CArray * count)()
         lib.rv_optimizer_state(self.address, arrays, count)
-        return arrays, count
-
-    def state(self) -> list[Memory]:
-        """Every array of the state where it lies; memory() makes it something to look into."""
-        arrays, _ = self._state()
         return [Memory(a.name.decode(), a.dtype, _abi.shape_of(a.shape), a.data or 0) for a in arrays]
 
     def memory(self, array: Memory) -> Any:
@@ -254,19 +250,12 @@ class Handle:
         check(lib.rv_optimizer_restore(self.address, listed, len(arrays), err), err)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        arrays, count = self._state()
-        metadata = {"format": "ravine-optimizer", "ravine": _abi.text(lib.rv_version()),
-                    "config": json.dumps(self.config())}
         err = _abi.CError()
-        check(lib.rv_safetensors_write(os.fsencode(path), arrays, count, json.dumps(metadata).encode(), err), err)
+        check(lib.rv_optimizer_save(self.address, os.fsencode(path), err), err)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        found, err = _abi.CArraySet(), _abi.CError()
-        check(lib.rv_safetensors_read(os.fsencode(path), found, err), err)
-        try:
-            check(lib.rv_optimizer_restore(self.address, found.arrays, found.count, err), err)
-        finally:
-            lib.rv_array_set_release(found)
+        err = _abi.CError()
+        check(lib.rv_optimizer_load(self.address, os.fsencode(path), err), err)
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -10,6 +10,7 @@
 
 /* Of libgomp, which oneDNN is built on: a worker runs its kernels alone. */
 extern void omp_set_num_threads(int threads);
+extern int omp_get_max_threads(void);
 
 enum { RV_POOL_MAX = 1024 };
 static const double spin_seconds = 30e-6; /* about the price of waking a thread */
@@ -22,7 +23,9 @@ typedef struct worker {
 
 struct rv_pool {
     int workers;
-    worker *worker; /* [workers - 1]: all but the caller */
+    worker *worker; /* [workers - 1]: all but the caller; none over threads of the caller's own */
+    rv_pool_runner *run; /* NULL: threads of ours */
+    void *runner;
     /* The job. */
     rv_task *task;
     void *context;
@@ -116,7 +119,7 @@ static void wait_for_tasks(rv_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-rv_status rv_pool_new(rv_pool **out, int workers, rv_error *err)
+static rv_status make(rv_pool **out, int workers, rv_error *err)
 {
     *out = NULL;
     if (workers < 1 || workers > RV_POOL_MAX)
@@ -134,6 +137,25 @@ rv_status rv_pool_new(rv_pool **out, int workers, rv_error *err)
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->done, NULL);
+    *out = pool;
+    return RV_OK;
+}
+
+rv_status rv_pool_new_over(rv_pool **out, int workers, rv_pool_runner *run, void *runner, rv_error *err)
+{
+    RV_TRY(make(out, workers, err));
+    (*out)->workers = workers;
+    (*out)->run = run;
+    (*out)->runner = runner;
+    return RV_OK;
+}
+
+rv_status rv_pool_new(rv_pool **out, int workers, rv_error *err)
+{
+    rv_pool *pool;
+    RV_TRY(make(&pool, workers, err));
+    worker *others = pool->worker;
+    *out = NULL;
     omp_set_num_threads(1);
     for (int i = 1; i < workers; i++) {
         others[i - 1] = (worker){.pool = pool, .number = i};
@@ -154,7 +176,7 @@ void rv_pool_free(rv_pool *pool)
         return;
     atomic_store(&pool->closing, true);
     wake_workers(pool);
-    for (int i = 1; i < pool->workers; i++)
+    for (int i = 1; i < pool->workers && pool->run == NULL; i++)
         pthread_join(pool->worker[i - 1].thread, NULL);
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->work);
@@ -166,6 +188,16 @@ void rv_pool_free(rv_pool *pool)
 int rv_pool_workers(const rv_pool *pool)
 {
     return pool == NULL ? 1 : pool->workers;
+}
+
+/* A task on a thread that is not ours: products that it asks for run on that thread alone. */
+static void run_alone(void *context, int task, int number)
+{
+    rv_pool *pool = context;
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
+    pool->task(pool->context, task, number);
+    omp_set_num_threads(threads);
 }
 
 void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context)
@@ -180,6 +212,10 @@ void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context)
     pool->task = task;
     pool->context = context;
     pool->tasks = tasks;
+    if (pool->run != NULL) {
+        pool->run(pool->runner, tasks, run_alone, pool);
+        return;
+    }
     atomic_store(&pool->unfinished, tasks);
     atomic_store(&pool->unclaimed, tasks);
     wake_workers(pool);

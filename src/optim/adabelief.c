@@ -107,7 +107,7 @@ RV_TILE_FUNCTION(belief, belief_args)
         s = most;
     if (a->adaptive)
         RV_EACH (i, t->n)
-            t->out[i] = keep * t->w[i] - c.rate * m[i] / (RV_MATH(sqrt)(s[i]) * c.root + c.eps);
+            t->out[i] = keep * t->w[i] - RV_FN(moments_step)(&c, m[i], s[i]);
     else
         RV_EACH (i, t->n)
             t->out[i] = keep * t->w[i] - c.rate * m[i];

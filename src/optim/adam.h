@@ -1,6 +1,6 @@
 /* What the Adam family computes once per step: the weights of the two moments, their bias
- * corrections, the forms of decay, RAdam's rectification; and the step that adam, adamw, c_adamw
- * and nadamw share.  Invariant: all of it is double; kernels narrow it to their own type. */
+ * corrections, the forms of decay and RAdam's rectification.  Invariant: all of it is double; kernels
+ * narrow it to their own type (moments_real.h). */
 #ifndef RV_OPTIM_ADAM_H
 #define RV_OPTIM_ADAM_H
 
@@ -40,7 +40,17 @@ static inline void rv_moments_place_eps(rv_moments *m, int place)
     }
 }
 
-/* ---- decay apart from the gradient --------------------------------------- */
+/* ---- decay ---------------------------------------------------------------- */
+
+/* RV_HP_DECAY as two numbers: g <- g + l2 w, w <- keep w. */
+typedef struct rv_decay {
+    double l2, keep;
+} rv_decay;
+
+static inline rv_decay rv_decay_of(const rv_run *run, int decay, double weight_decay)
+{
+    return decay == RV_DECAY_L2 ? (rv_decay){weight_decay, 1} : (rv_decay){0, 1 - run->lr * weight_decay};
+}
 
 /* How decoupled decay follows the learning rate, whose base is lr and whose value now is
  * eta = run->lr: eta weight_decay (pytorch), eta/lr weight_decay (Loshchilov & Hutter's paper),
@@ -69,35 +79,6 @@ static inline double rv_rectification(double beta2, double t, double threshold)
     if (!(rho > threshold))
         return 0;
     return sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho));
-}
-
-/* ---- the shared step ------------------------------------------------------ */
-
-enum { RV_ADAM_M, RV_ADAM_V, RV_ADAM_V_MAX }; /* slots; the last is optional */
-
-typedef struct rv_adam_form {
-    rv_moments moments;
-    double keep;    /* the factor on the weights: decoupled decay */
-    double l2;      /* times the weights, added to the gradient */
-    double lift;    /* of v in the running maximum: 1, or 1/bias2 with root 1 */
-    bool nesterov;  /* beta1 m + (1 - beta1) g in place of m */
-    int caution;    /* RV_CAUTION_ */
-} rv_adam_form;
-
-rv_status rv_adam_step(const rv_run *run, const rv_adam_form *form);
-/* A maximum over corrected moments leaves no correction for epsilon to stand before. */
-rv_status rv_adam_check(const char *method, bool corrected_max, int eps_place, rv_error *err);
-
-#define RV_HP_AMSGRAD(BOOL, CHOICE)                                   \
-    BOOL(amsgrad, false, "divide by the largest second moment so far") \
-    CHOICE(amsgrad_max, "raw|corrected", "raw", "the largest of v, or of v after its bias correction")
-enum { RV_AMSGRAD_RAW, RV_AMSGRAD_CORRECTED };
-
-/* Lets the maximum run over corrected moments. */
-static inline void rv_adam_correct_max(rv_adam_form *form)
-{
-    form->lift = form->moments.root * form->moments.root;
-    form->moments.root = 1;
 }
 
 #endif

@@ -36,6 +36,12 @@ enum { SLOT_M, SLOT_E, SLOT_N, SLOT_BEFORE };
 RV_PARAM_STRUCT(adan_params, ADAN_PARAMS);
 RV_PARAM_TABLE(adan_table, "adan", adan_params, ADAN_PARAMS);
 
+static rv_status measure(const rv_run *run, int pass, double *total)
+{
+    (void)pass;
+    return ((const adan_params *)run->params)->max_grad_norm > 0 ? rv_run_squares(run, false, total, NULL) : RV_OK;
+}
+
 static rv_status step(const rv_run *run)
 {
     const adan_params *p = run->params;
@@ -54,11 +60,8 @@ static rv_status step(const rv_run *run)
                       .before = p->no_prox ? 1 - decay : 1,
                       .after = p->no_prox ? 1 : 1 / (1 + decay),
                       .since = run->step == 1 ? 0 : 1};
-    if (p->max_grad_norm > 0) {
-        double total[RV_MAX_SUMS];
-        RV_TRY(rv_run_squares(run, false, total, NULL));
-        args.clip = fmin(1, p->max_grad_norm / (sqrt(total[RV_SQUARES_G]) + p->eps));
-    }
+    if (p->max_grad_norm > 0)
+        args.clip = fmin(1, p->max_grad_norm / (sqrt(run->joint[RV_SQUARES_G]) + p->eps));
     return rv_run_map(run, RV_KERNEL_OF(adan), &args);
 }
 
@@ -80,13 +83,15 @@ const rv_method rv_method_adan = {
              .paper = "Xie et al. 2022, Adan: adaptive Nesterov momentum algorithm for faster optimizing deep models, "
                       "algorithm 1; the paper writes 1 - beta for these betas",
              .reference = "sail-sg/Adan 2c65beaf adan.py",
-             .deviations = "none; the norm is over the tensors of one rule",
+             .deviations = "none; the norm is over the tensors that adan has",
              .params = &adan_table,
              .state = "m, e, n, g_before: like the tensor",
              .bytes_per_parameter = 16},
     .tolerance = 1e-12,
     .slots = slots,
     .slot_count = 4,
+    .measure = measure,
+    .passes = 1,
     .step = step,
 };
 

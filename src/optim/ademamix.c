@@ -96,7 +96,7 @@ RV_TILE_FUNCTION(ademamix, ademamix_args)
         const RV_REAL g = t->g[i];
         RV_FN(moments_add)(&c, &m[i], &v[i], g);
         s[i] = slow * s[i] + rest_slow * g;
-        t->out[i] = keep * t->w[i] - c.rate * (m[i] + share * s[i]) / (RV_MATH(sqrt)(v[i]) * c.root + c.eps);
+        t->out[i] = keep * t->w[i] - RV_FN(moments_step)(&c, m[i] + share * s[i], v[i]);
     }
 }
 #define RV_KERNEL ademamix

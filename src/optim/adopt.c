@@ -31,15 +31,15 @@ RV_PARAM_TABLE(adopt_table, "adopt", adopt_params, ADOPT_PARAMS);
 static rv_status step(const rv_run *run)
 {
     const adopt_params *p = run->params;
-    const bool l2 = p->decay == RV_DECAY_L2;
+    const rv_decay decay = rv_decay_of(run, p->decay, p->weight_decay);
     const adopt_args args = {.beta1 = p->beta1,
                              .rest1 = 1 - p->beta1,
                              .beta2 = p->beta2,
                              .rest2 = 1 - p->beta2,
                              .eps = p->eps,
                              .lr = run->lr,
-                             .l2 = l2 ? p->weight_decay : 0,
-                             .keep = l2 ? 1 : 1 - run->lr * p->weight_decay,
+                             .l2 = decay.l2,
+                             .keep = decay.keep,
                              .bound = p->clip ? pow((double)(run->step - 1), p->clip_power) : HUGE_VAL,
                              .first = run->step == 1};
     return rv_run_map(run, RV_KERNEL_OF(adopt), &args);

@@ -64,6 +64,7 @@ const rv_method rv_method_asgd = {
     .slot_count = 1,
     .step = step,
     .evaluation_weights = evaluation_weights,
+    .whole_slots = 1u << 0, /* read by evaluation_weights */
 };
 
 #else

@@ -89,6 +89,7 @@ const rv_method rv_method_dadapt_lion = {
     .tolerance = 1e-11,
     .slots = slots,
     .slot_count = 2,
+    .whole_slots = 2u, /* s: its sum decides how long the steps are, and bf16 moves that */
     .scalars = scalars,
     .scalar_count = 2,
     .check = check,

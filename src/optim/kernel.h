@@ -17,6 +17,7 @@
  *     #include "optim/kernel_loop.h"
  *     #endif
  *
+ * The name of a kernel is its own in the whole library: compilers make global names of it.
  * A kernel sees tiles of some cache lines: every stream is then read in bursts, and new
  * weights pass through t->out, where they are checked before they reach memory. */
 #include <float.h>

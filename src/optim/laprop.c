@@ -37,12 +37,7 @@ static rv_status step(const rv_run *run)
                         .keep = rv_decay_keep(run, p->decay, p->lr, p->weight_decay),
                         .take = (1 - p->beta1) * run->lr,
                         .rate = run->lr > 0 ? run->lr / lr_mean : 1};
-    if (p->caution != RV_CAUTION_OFF) {
-        double total[RV_MAX_SUMS], (*each)[RV_MAX_SUMS] = rv_run_sums(run);
-        RV_TRY(rv_run_sum(run, RV_KERNEL_OF(laprop_aligned), &args, total, each));
-        rv_caution_scales(run, each, p->caution, RV_CAUTION_FLOOR, 0);
-        args.scales = (const double (*)[RV_MAX_SUMS])each;
-    }
+    RV_TRY(rv_caution_measure(run, RV_KERNEL_OF(laprop_aligned), &args, p->caution, RV_CAUTION_FLOOR, 0, &args.scales));
     RV_TRY(rv_run_map(run, RV_KERNEL_OF(laprop), &args));
     run->scalars[0] = lr_mean;
     return RV_OK;

@@ -37,12 +37,7 @@ static rv_status step(const rv_run *run)
                       .beta2 = p->beta2,
                       .rest2 = 1 - p->beta2,
                       .weak = p->caution == RV_CAUTION_MEAN ? p->cautious_factor : 0};
-    if (p->caution != RV_CAUTION_OFF) {
-        double total[RV_MAX_SUMS], (*each)[RV_MAX_SUMS] = rv_run_sums(run);
-        RV_TRY(rv_run_sum(run, RV_KERNEL_OF(lion_aligned), &args, total, each));
-        rv_caution_scales(run, each, p->caution, p->caution_floor, args.weak);
-        args.scales = (const double (*)[RV_MAX_SUMS])each;
-    }
+    RV_TRY(rv_caution_measure(run, RV_KERNEL_OF(lion_aligned), &args, p->caution, p->caution_floor, args.weak, &args.scales));
     return rv_run_map(run, RV_KERNEL_OF(lion), &args);
 }
 

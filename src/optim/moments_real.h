@@ -21,3 +21,9 @@ RV_INLINE void RV_FN(moments_add)(const RV_FN(moments) *c, RV_REAL *m, RV_REAL *
     *m = c->beta1 * *m + c->rest1 * g;
     *v = c->beta2 * *v + c->rest2 * g * g;
 }
+
+/* The step of element i along u: rate u / (sqrt(v) root + eps). */
+RV_INLINE RV_REAL RV_FN(moments_step)(const RV_FN(moments) *c, RV_REAL u, RV_REAL v)
+{
+    return c->rate * u / (RV_MATH(sqrt)(v) * c->root + c->eps);
+}

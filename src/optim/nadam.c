@@ -36,10 +36,10 @@ static rv_status step(const rv_run *run)
     const nadam_params *p = run->params;
     const double t = (double)run->step, mu = momentum_at(p, t), next = momentum_at(p, t + 1);
     const double product = mu * (run->step == 1 ? 1 : run->scalars[0]);
-    const bool l2 = p->decay == RV_DECAY_L2;
+    const rv_decay decay = rv_decay_of(run, p->decay, p->weight_decay);
     const nadam_args args = {.moments = rv_moments_at(run, p->beta1, p->beta2, p->eps),
-                             .l2 = l2 ? p->weight_decay : 0,
-                             .keep = l2 ? 1 : 1 - run->lr * p->weight_decay,
+                             .l2 = decay.l2,
+                             .keep = decay.keep,
                              .rate_g = run->lr * (1 - mu) / (1 - product),
                              .rate_m = run->lr * next / (1 - product * next)};
     RV_TRY(rv_run_map(run, RV_KERNEL_OF(nadam), &args));

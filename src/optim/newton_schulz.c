@@ -6,6 +6,33 @@
 
 #include "optim/newton_schulz.h"
 
+enum { MOST_TRIPLES = 5 };
+
+/* x is first divided by max(stretch ||x|| + added, least). */
+typedef struct polar_set {
+    double stretch, added, least;
+    int triples;
+    double c[MOST_TRIPLES][3];
+} polar_set;
+
+static const polar_set sets[RV_POLAR_COUNT] = {
+    [RV_POLAR_MUON] = {1, 1e-7, 0, 1, {{3.4445, -4.7750, 2.0315}}},
+    [RV_POLAR_EXPRESS] = {1.02, 1e-6, 0, 5,
+                          {{8.156554524902461, -22.48329292557795, 15.878769915207462},
+                           {4.042929935166739, -2.808917465908714, 0.5000178451051316},
+                           {3.8916678022926607, -2.772484153217685, 0.5060648178503393},
+                           {3.285753657755655, -2.3681294933425376, 0.46449024233003106},
+                           {2.3465413258596377, -1.7097828382687081, 0.42323551169305323}}},
+    [RV_POLAR_PRESET] = {1, 1e-7, 0, 5,
+                         {{4.0848, -6.8946, 2.9270},
+                          {3.9505, -6.3029, 2.6377},
+                          {3.7418, -5.5913, 2.3037},
+                          {2.8769, -3.1427, 1.2046},
+                          {2.8366, -3.0525, 1.2012}}},
+    [RV_POLAR_MODULA] = {1, 1e-7, 0, 1, {{3, -16.0 / 5, 6.0 / 5}}},
+    [RV_POLAR_SHAMPOO] = {1, 0, 1e-8, 1, {{3.4445, -4.7750, 2.0315}}},
+};
+
 size_t rv_newton_schulz_size(int64_t rows, int64_t cols)
 {
     const size_t small = (size_t)(rows < cols ? rows : cols);
@@ -17,48 +44,62 @@ size_t rv_newton_schulz_size(int64_t rows, int64_t cols)
 
 #else
 
-/* Copies the lower triangle of a [n, n] to the upper one. */
+/* The lower triangle of a [n, n] also in the upper one, in tiles that stay in the cache. */
 static void RV_FN(mirror)(RV_REAL *a, int n)
 {
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < i; j++)
-            a[(int64_t)j * n + i] = a[(int64_t)i * n + j];
+    enum { TILE = 16 };
+    for (int top = 0; top < n; top += TILE)
+        for (int left = 0; left <= top; left += TILE)
+            for (int i = top; i < top + TILE && i < n; i++)
+                for (int j = left; j < left + TILE && j < i; j++)
+                    a[(int64_t)j * n + i] = a[(int64_t)i * n + j];
 }
 
-/* y <- c0 x + (c1 A + c2 A^2) x with A = x x' on the short side n; a, b are [n, n]. */
-static void RV_FN(polynomial)(const RV_REAL *x, RV_REAL *y, int n, int m, bool wide, RV_REAL *a, RV_REAL *b)
+/* y <- (c0 I + c1 A + c2 A^2) x with A = x x' on the short side n; a, b are [n, n]. */
+static void RV_FN(polynomial)(const double *c, const RV_REAL *x, RV_REAL *y, int n, int m, bool wide, RV_REAL *a,
+                              RV_REAL *b)
 {
-    const RV_REAL c0 = (RV_REAL)3.4445, c1 = (RV_REAL)-4.7750, c2 = (RV_REAL)2.0315;
     const CBLAS_TRANSPOSE flip = wide ? CblasNoTrans : CblasTrans;
     const int ld = wide ? m : n;
     RV_BLAS(syrk)(CblasRowMajor, CblasLower, flip, n, m, 1, x, ld, 0, a, n);
     RV_FN(mirror)(a, n);
     memcpy(b, a, (size_t)n * (size_t)n * sizeof *b);
-    RV_BLAS(syrk)(CblasRowMajor, CblasLower, CblasNoTrans, n, n, c2, a, n, c1, b, n);
-    memcpy(y, x, (size_t)n * (size_t)m * sizeof *y);
-    RV_BLAS(symm)(CblasRowMajor, wide ? CblasLeft : CblasRight, CblasLower, wide ? n : m, wide ? m : n, 1, b, n, x,
-                  ld, c0, y, ld);
+    RV_BLAS(syrk)(CblasRowMajor, CblasLower, CblasNoTrans, n, n, (RV_REAL)c[2], a, n, (RV_REAL)c[1], b, n);
+    for (int i = 0; i < n; i++)
+        b[(int64_t)i * n + i] += (RV_REAL)c[0];
+    RV_FN(mirror)(b, n);
+    if (wide)
+        RV_BLAS(gemm)(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, m, n, 1, b, n, x, m, 0, y, m);
+    else
+        RV_BLAS(gemm)(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, n, 1, x, n, b, n, 0, y, n);
 }
 
-void RV_FN(rv_newton_schulz)(RV_REAL *x, int64_t rows, int64_t cols, int steps, RV_REAL *work)
+void RV_FN(rv_polar)(rv_polar set, RV_REAL *x, int64_t rows, int64_t cols, int steps, RV_REAL *work)
 {
+    const polar_set *p = &sets[set];
     const bool wide = rows <= cols;
     const int n = (int)(wide ? rows : cols), m = (int)(wide ? cols : rows);
     const int64_t size = rows * cols;
     RV_REAL *a = work, *b = a + (int64_t)n * n, *from = x, *to = b + (int64_t)n * n;
     double lane[RV_SUM_LANES] = {0};
     RV_FN(rv_dot)(x, x, size, lane);
-    const RV_REAL scale = (RV_REAL)(1 / (sqrt(RV_FN(rv_lanes)(lane)) + 1e-7));
+    const double norm = p->stretch * sqrt(RV_FN(rv_lanes)(lane)) + p->added;
+    const RV_REAL scale = (RV_REAL)(1 / fmax(norm, p->least));
     for (int64_t i = 0; i < size; i++)
         x[i] *= scale;
     for (int k = 0; k < steps; k++) {
-        RV_FN(polynomial)(from, to, n, m, wide, a, b);
+        RV_FN(polynomial)(p->c[k < p->triples ? k : p->triples - 1], from, to, n, m, wide, a, b);
         RV_REAL *swap = from;
         from = to;
         to = swap;
     }
     if (from != x)
         memcpy(x, from, (size_t)size * sizeof *x);
+}
+
+void RV_FN(rv_newton_schulz)(RV_REAL *x, int64_t rows, int64_t cols, int steps, RV_REAL *work)
+{
+    RV_FN(rv_polar)(RV_POLAR_MUON, x, rows, cols, steps, work);
 }
 
 #endif

@@ -21,6 +21,8 @@ static rv_status check_options(const rv_optimizer_options *options, const rv_ten
     if (options->state_dtype == RV_I32 || options->state_dtype == RV_U8)
         return rv_fail(err, RV_E_ARGUMENT, "optimizer: state_dtype must be bf16 or that of the weights, not %s",
                        rv_dtype_name(options->state_dtype));
+    if (options->allocator && (!options->allocator->allocate || !options->allocator->release))
+        return rv_fail(err, RV_E_ARGUMENT, "optimizer: an allocator needs both of its functions");
     if (count < 0 || (count > 0 && !tensors))
         return rv_fail(err, RV_E_ARGUMENT, "optimizer: a list of %d tensors was given", count);
     for (int i = 0; i < count; i++) {
@@ -105,6 +107,8 @@ static rv_status make(rv_optimizer *o, const rv_optimizer_options *options, cons
     o->state_dtype = options->state_dtype == RV_BF16 ? RV_BF16 : options->dtype;
     o->pool = options->pool;
     o->seed = options->seed;
+    if (options->allocator)
+        o->allocator = *options->allocator;
     o->lr_factor = 1;
     const size_t n = (size_t)o->count + 1;
     o->offsets = calloc(n, sizeof *o->offsets);
@@ -166,9 +170,9 @@ void rv_optimizer_free(rv_optimizer *o)
     if (!o)
         return;
     rv_groups_free(o);
-    rv_arena_release(&o->state);
-    rv_arena_release(&o->workspace);
-    rv_arena_release(&o->buffers);
+    rv_optimizer_unreserve(o, &o->state);
+    rv_optimizer_unreserve(o, &o->workspace);
+    rv_optimizer_unreserve(o, &o->buffers);
     free(o->offsets);
     free(o->flat_w);
     free(o->flat_g);

@@ -76,6 +76,7 @@ struct rv_optimizer {
     int group_count, wrapper_count;
     rv_group *groups; /* [group_count + wrapper_count], wrappers last */
     rv_arena state, workspace, buffers;
+    rv_allocator allocator; /* its functions NULL: the system's memory */
     void **flat_w, **flat_g; /* [count], of the flat calls */
     int64_t *places;         /* [count], of a tensor in buffers: its offset, or packed without a layout */
     int64_t places_size;
@@ -123,6 +124,10 @@ rv_status rv_groups_not_addressed(const rv_optimizer *o, const char *name, rv_er
 
 /* wrap.c: the wrappers' groups, behind those of the rules; NULL: none. */
 rv_status rv_wrappers_new(rv_optimizer *o, const char *text, rv_error *err);
+
+/* Memory of an arena of the optimizer, zeroed, and back. */
+rv_status rv_optimizer_reserve(rv_optimizer *o, rv_arena *arena, size_t size, rv_error *err);
+void rv_optimizer_unreserve(rv_optimizer *o, rv_arena *arena);
 
 /* plan.c: pieces, slots and workspaces, once the groups have their tensors. */
 rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err);

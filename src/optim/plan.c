@@ -113,6 +113,29 @@ static size_t workspace_of(const rv_group *group, rv_dtype dtype)
     return rv_arena_align(most);
 }
 
+rv_status rv_optimizer_reserve(rv_optimizer *o, rv_arena *arena, size_t size, rv_error *err)
+{
+    if (!o->allocator.allocate || size == 0)
+        return rv_arena_init(arena, size, err);
+    void *base = o->allocator.allocate(o->allocator.context, size);
+    if (!base)
+        return rv_fail(err, RV_E_MEMORY, "optimizer: the allocator refused %zu bytes", size);
+    *arena = (rv_arena){.base = base, .size = size, .mapped = 0};
+    if ((uintptr_t)base % 64 != 0)
+        return rv_fail(err, RV_E_ARGUMENT, "optimizer: the allocator's memory is not 64-byte aligned");
+    memset(base, 0, size);
+    return RV_OK;
+}
+
+void rv_optimizer_unreserve(rv_optimizer *o, rv_arena *arena)
+{
+    if (arena->base && arena->mapped == 0) {
+        o->allocator.release(o->allocator.context, arena->base, arena->size);
+        *arena = (rv_arena){0};
+    }
+    rv_arena_release(arena);
+}
+
 /* ---- buffers of wrappers and closures ------------------------------------------ */
 
 /* The addresses in the buffer at base of the tensors index [count]; NULL: of all. */
@@ -148,7 +171,7 @@ static rv_status plan_buffers(rv_optimizer *o, rv_error *err)
         count += o->groups[k].method->probes ? 2 : 0;
         count += wrapper && wrapper->scratch ? 1 : 0;
     }
-    RV_TRY(rv_arena_init(&o->buffers, bytes * (count + filters), err));
+    RV_TRY(rv_optimizer_reserve(o, &o->buffers, bytes * (count + filters), err));
     char *base = (char *)o->buffers.base + filters * bytes;
     for (int k = 0; k < rv_groups_all(o); k++) {
         rv_group *group = &o->groups[k];
@@ -174,8 +197,8 @@ rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err
         const size_t most = workspace_of(&o->groups[k], o->dtype);
         workspace = most > workspace ? most : workspace;
     }
-    RV_TRY(rv_arena_init(&o->state, bytes, err));
-    RV_TRY(rv_arena_init(&o->workspace, workspace * (size_t)rv_pool_workers(o->pool), err));
+    RV_TRY(rv_optimizer_reserve(o, &o->state, bytes, err));
+    RV_TRY(rv_optimizer_reserve(o, &o->workspace, workspace * (size_t)rv_pool_workers(o->pool), err));
     RV_TRY(plan_buffers(o, err));
     char *at = o->state.base;
     for (int k = 0; k < rv_groups_all(o); k++) {

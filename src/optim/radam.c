@@ -34,10 +34,10 @@ static rv_status step(const rv_run *run)
 {
     const radam_params *p = run->params;
     const double r = rv_rectification(p->beta2, (double)run->step, p->threshold);
-    const bool l2 = p->decay == RV_DECAY_L2;
+    const rv_decay decay = rv_decay_of(run, p->decay, p->weight_decay);
     radam_args args = {.moments = rv_moments_at(run, p->beta1, p->beta2, p->eps),
-                       .l2 = l2 ? p->weight_decay : 0,
-                       .keep = l2 ? 1 : 1 - run->lr * p->weight_decay,
+                       .l2 = decay.l2,
+                       .keep = decay.keep,
                        .adaptive = r > 0};
     if (args.adaptive) {
         rv_moments_place_eps(&args.moments, p->eps_place);
@@ -83,7 +83,7 @@ RV_TILE_FUNCTION(radam, radam_args)
         RV_FN(moments_add)(&c, &m[i], &v[i], t->g[i] + l2 * t->w[i]);
     if (a->adaptive)
         RV_EACH (i, t->n)
-            t->out[i] = keep * t->w[i] - c.rate * m[i] / (RV_MATH(sqrt)(v[i]) * c.root + c.eps);
+            t->out[i] = keep * t->w[i] - RV_FN(moments_step)(&c, m[i], v[i]);
     else
         RV_EACH (i, t->n)
             t->out[i] = keep * t->w[i] - c.rate * m[i];

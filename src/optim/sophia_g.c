@@ -1,9 +1,10 @@
 /* Sophia-G: momentum over a running estimate of the diagonal of the Gauss-Newton matrix, cut to
  * one element by element.
- *     every hessian_every steps, from the first on: h <- beta2 h + (1 - beta2) e^2
+ *     every hessian_every steps: h <- beta2 h + (1 - beta2) e^2
  *     w <- w (1 - lr weight_decay);  m <- beta1 m + (1 - beta1) g
  *     w <- w - lr sign(m) min(|m|/(rho bs h + eps), 1)
- * e = estimate_scale g: the empirical Fisher's estimate, whose labels are the data's.
+ * e: estimate_scale times the gradient of the step (the empirical Fisher's estimate, whose labels are
+ * the data's) or one with labels drawn from the model (Gauss-Newton-Bartlett).
  * Reference: Liuhong99/Sophia sophia.py a7e15722.  Deviations: see below. */
 #ifndef RV_REAL
 
@@ -28,9 +29,22 @@ enum { SLOT_M, SLOT_H };
     RV_HP_EPS(REAL, 1e-15, "added to the denominator")                                          \
     RV_HP_DECOUPLED(REAL, 0.1)                                                                  \
     INT(hessian_every, 10, 1, 1e15, 0, "steps between estimates of the curvature")              \
+    CHOICE(refresh, "before|after", "before", "estimates are taken before the first step of so many, or after the last") \
+    CHOICE(estimate, "gradient|sampled", "gradient", "of the step's own gradient, or of labels drawn from the model") \
     REAL(estimate_scale, 1, 0, HUGE_VAL, RV_HP_FREE, "factor on the gradient that is squared as the estimate")
 RV_PARAM_STRUCT(sophia_params, SOPHIA_PARAMS);
 RV_PARAM_TABLE(sophia_table, "sophia_g", sophia_params, SOPHIA_PARAMS);
+enum { BEFORE, AFTER };
+enum { GRADIENT, SAMPLED };
+
+static rv_status refresh(const rv_run *run, const sophia_args *args)
+{
+    double total[RV_MAX_SUMS];
+    rv_run other = *run;
+    if (((const sophia_params *)run->params)->estimate == SAMPLED)
+        RV_TRY(rv_run_probe(run, RV_PROBE_SAMPLED, false, &other.g));
+    return rv_run_sum(&other, RV_KERNEL_OF(sophia_estimate), args, total, NULL);
+}
 
 static rv_status step(const rv_run *run)
 {
@@ -44,10 +58,12 @@ static rv_status step(const rv_run *run)
                               .scale = p->estimate_scale,
                               .weight = p->rho * p->bs,
                               .eps = p->eps};
-    double total[RV_MAX_SUMS];
-    if ((run->step - 1) % p->hessian_every == 0)
-        RV_TRY(rv_run_sum(run, RV_KERNEL_OF(sophia_estimate), &args, total, NULL));
-    return rv_run_map(run, RV_KERNEL_OF(sophia), &args);
+    if (p->refresh == BEFORE && (run->step - 1) % p->hessian_every == 0)
+        RV_TRY(refresh(run, &args));
+    RV_TRY(rv_run_map(run, RV_KERNEL_OF(sophia), &args));
+    if (p->refresh == AFTER && run->step % p->hessian_every == 0)
+        return refresh(run, &args);
+    return RV_OK;
 }
 
 static const rv_slot slots[] = {{"m", rv_slot_like, false}, {"h", rv_slot_like, false}};
@@ -56,15 +72,19 @@ const rv_method rv_method_sophia_g = {
     .info = {.name = "sophia_g",
              .version = 1,
              .title = "Sophia-G, clipped steps over a diagonal Gauss-Newton estimate",
-             .equations = "in steps 1, 1 + hessian_every, ...: h <- beta2 h + (1 - beta2) (estimate_scale g)^2\n"
+             .equations = "before steps 1, 1 + hessian_every, ..., or after steps hessian_every, 2 hessian_every, ...: "
+                          "h <- beta2 h + (1 - beta2) (estimate_scale e)^2\n"
+                          "e: the gradient of the step (estimate gradient, the empirical Fisher), or of the mean loss "
+                          "with labels drawn from the model's output (estimate sampled, Gauss-Newton-Bartlett)\n"
                           "w <- w (1 - lr weight_decay);  m <- beta1 m + (1 - beta1) g\n"
                           "w <- w - lr sign(m) min(|m|/(rho bs h + eps), 1)",
              .paper = "Liu, Li, Hall, Liang & Ma 2023, Sophia: a scalable stochastic second-order optimizer for language "
                       "model pre-training, algorithm 3",
              .reference = "Liuhong99/Sophia a7e15722 sophia.py",
-             .deviations = "the estimate is the squared gradient of the step itself (the paper's empirical Fisher), not "
-                           "of labels drawn from the model (Gauss-Newton-Bartlett); h is refreshed before the step, the "
-                           "authors' training loop refreshes it after the step",
+             .deviations = "by default the estimate is the paper's empirical Fisher, which costs nothing; sampled is the "
+                           "authors' and needs a closure (rv_optimizer_step_closure).  By default h is refreshed before "
+                           "the step, as in the trajectory it is proved against; the authors' training loop does it after "
+                           "the step (refresh after)",
              .params = &sophia_table,
              .state = "m, h: like the tensor",
              .bytes_per_parameter = 8},
@@ -72,6 +92,7 @@ const rv_method rv_method_sophia_g = {
     .slots = slots,
     .slot_count = 2,
     .step = step,
+    .probes = true,
 };
 
 #else

@@ -128,3 +128,41 @@ rv_status rv_optimizer_restore(rv_optimizer *o, const rv_array *arrays, int coun
     free(own);
     return status;
 }
+
+/* ---- files ------------------------------------------------------------------ */
+
+static rv_status write_state(const char *path, const rv_array *own, int count, const char *config, rv_error *err)
+{
+    json_t *object = config ? json_pack("{s:s}", "optimizer", config) : NULL;
+    char *metadata = object ? rv_json_text(object, 0) : NULL;
+    json_decref(object);
+    const rv_status status = metadata ? rv_safetensors_write(path, own, count, metadata, err)
+                                      : rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+    free(metadata);
+    return status;
+}
+
+rv_status rv_optimizer_save(rv_optimizer *o, const char *path, rv_error *err)
+{
+    const int count = rv_optimizer_state(o, NULL, 0);
+    rv_array *own = calloc((size_t)count, sizeof *own);
+    if (!own)
+        return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+    rv_optimizer_state(o, own, count);
+    char *config = rv_optimizer_config(o);
+    const rv_status status = write_state(path, own, count, config, err);
+    free(config);
+    free(own);
+    return status;
+}
+
+rv_status rv_optimizer_load(rv_optimizer *o, const char *path, rv_error *err)
+{
+    rv_array_set set = {0};
+    RV_TRY(rv_safetensors_read(path, &set, err));
+    rv_status status = rv_optimizer_restore(o, set.arrays, set.count, err);
+    if (status != RV_OK)
+        status = rv_fail_prefix(err, status, "%s", path);
+    rv_array_set_release(&set);
+    return status;
+}

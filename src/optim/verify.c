@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "optim/method.h"
 #include "optim/verify_map.h"
+#include "optim/verify_words.h"
 
 typedef struct session {
     const char *path;
@@ -187,6 +188,8 @@ static rv_status compare(session *s, const char *which, const char *weights, con
     for (int i = 0; i < s->layout.count; i++) {
         const rv_tensor *tensor = &s->layout.tensors[i];
         double apart = 0, most = 0;
+        if (rv_verify_apart(result->optimizer, json_object_get(s->file, "hyperparameters"), tensor->name))
+            continue;
         for (int64_t k = tensor->offset; k < tensor->offset + rv_shape_size(&tensor->shape); k++) {
             apart = fmax(apart, isnan(ours[k]) || isnan(s->g[k]) ? HUGE_VAL : fabs(ours[k] - s->g[k]));
             most = fmax(most, fabs(s->g[k]));
@@ -209,7 +212,10 @@ static rv_status new_optimizer(session *s, rv_error *err)
                                           .wrappers = s->map.wrapper, .dtype = RV_F64};
     const rv_status status = rv_optimizer_new_flat(&s->optimizer, &options, &s->layout, s->w, err);
     free(params);
-    return status == RV_OK ? status : rv_fail_prefix(err, status, "%s: %s", s->path, s->result->optimizer);
+    if (status != RV_OK)
+        return rv_fail_prefix(err, status, "%s: %s", s->path, s->result->optimizer);
+    const json_t *hyper = json_object_get(s->file, "hyperparameters");
+    return rv_verify_initial_state(s->result->optimizer, hyper, s->optimizer, err);
 }
 
 static rv_status run_case(session *s, const char *which, const json_t *object, rv_error *err)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "optim/verify_words.h"
 
 typedef struct replay {
     const char *optimizer, *method, *wrapper, *params, *required, *rename; /* wrapper NULL: none */
@@ -153,6 +154,8 @@ static void put_all(mapping *m, const char *prefix, const json_t *hyper)
     {
         const char *renamed = json_string_value(json_object_get(m->rename, key));
         if (json_is_null(value) || json_object_get(m->required, key) || (*prefix && strcmp(key, "params") == 0))
+            continue;
+        if (!*prefix && rv_verify_word(m->optimizer, key, value, m->options))
             continue;
         if (json_is_object(value) && !*prefix) {
             char group[2 * RV_NAME_SIZE];

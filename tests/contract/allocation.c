@@ -52,7 +52,7 @@ static void test_no_allocation(void **state)
     {
         fixture f;
         fixture_init(&f, TENSORS, RV_F32);
-        must(fixture_optimizer(&f, info->name, test_params(info), pool, &err), &err);
+        must(fixture_optimizer(&f, full_name(info), test_params(info), pool, &err), &err);
         bowl_gradient(&f);
         const long before = atomic_load(&allocations); /* the closure of the test allocates nothing */
         for (int step = 0; step < 4; step++) {

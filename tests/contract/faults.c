@@ -12,7 +12,7 @@ static void spoil(const rv_method_info *info, double bad, rv_dtype dtype)
         const int64_t whole = rv_shape_size(&f.tensors[t].shape), tile = 512 / (int64_t)rv_dtype_size(dtype);
         const int64_t skipped = whole > 0 ? (whole - 1) / tile * tile : 0; /* tiles before the last */
         const int64_t size = whole - skipped, at = f.tensors[t].offset + skipped;
-        must(fixture_optimizer(&f, info->name, test_params(info), NULL, &err), &err);
+        must(fixture_optimizer(&f, full_name(info), test_params(info), NULL, &err), &err);
         bowl_gradient(&f);
         fixture_step(&f);
         char *before = malloc((size_t)(size + 1) * rv_dtype_size(dtype));
@@ -55,7 +55,7 @@ static void test_overflowing_updates(void **state)
         fixture f;
         rv_error err = {0};
         fixture_init(&f, LARGE, RV_F32);
-        must(fixture_optimizer(&f, info->name, "lr=1e30", NULL, &err), &err);
+        must(fixture_optimizer(&f, full_name(info), "lr=1e30", NULL, &err), &err);
         EACH_ELEMENT(&f, i)
         put(f.g, RV_F32, i, i % 2 ? 3e38 : -3e38);
         for (int step = 0; step < 3; step++) {
@@ -77,7 +77,7 @@ static void test_restore_refuses(void **state)
         fixture f;
         rv_error err = {0};
         fixture_init(&f, LARGE, RV_F32);
-        must(fixture_optimizer(&f, info->name, test_params(info), NULL, &err), &err);
+        must(fixture_optimizer(&f, full_name(info), test_params(info), NULL, &err), &err);
         bowl_gradient(&f);
         fixture_step(&f);
         saved own = save(f.optimizer), other = save(f.optimizer);

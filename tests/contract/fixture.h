@@ -110,6 +110,14 @@ static inline void fixed_gradient(fixture *f, int64_t step)
         (i + step) % 11 == 0 ? 0 : (double)(float)(sin(0.37 * (double)i + 1.7 * (double)step) * (0.1 + (double)(i % 5))));
 }
 
+/* A method that estimates the distance to the solution goes to infinity under gradients that
+ * do not depend on the weights.  On the bowl it arrives within about 100 steps; what is left
+ * of the gradient then is rounding, made large again by the method's denominator. */
+static inline bool estimates_a_distance(const rv_method_info *info)
+{
+    return rv_params_find(info->params, "d0") || rv_params_find(info->params, "reps_rel");
+}
+
 /* The first `count` tensors; weights start away from the centre. */
 static inline void fixture_init(fixture *f, int count, rv_dtype dtype)
 {
@@ -209,6 +217,16 @@ static inline bool saved_equal(const saved *a, const saved *b)
         same = strcmp(a->arrays[i].name, b->arrays[i].name) == 0 &&
                memcmp(a->arrays[i].data, b->arrays[i].data, saved_bytes(&a->arrays[i])) == 0;
     return same;
+}
+
+/* "adamw@1": old versions that stay registered are held to the same promises. */
+static inline const char *full_name(const rv_method_info *info)
+{
+    static char names[4][RV_NAME_SIZE + 16];
+    static int next;
+    char *name = names[next++ % 4];
+    snprintf(name, sizeof names[0], "%s@%d", info->name, info->version);
+    return name;
 }
 
 #define EACH_METHOD(info) \

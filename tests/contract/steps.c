@@ -10,7 +10,7 @@ static saved trained(fixture *f, const rv_method_info *info, int count, rv_dtype
     fixture_init(f, count, dtype);
     if (workers > 1)
         must(rv_pool_new(&pool, workers, &err), &err);
-    must(fixture_optimizer(f, info->name, test_params(info), pool, &err), &err);
+    must(fixture_optimizer(f, full_name(info), test_params(info), pool, &err), &err);
     for (int step = 0; step < steps; step++) {
         bowl_gradient(f);
         fixture_step(f);
@@ -58,7 +58,7 @@ static void test_resume_at_every_step(void **state)
             fixture f;
             rv_error err;
             saved half = trained(&f, info, LARGE, RV_F32, 1, stop);
-            must(fixture_optimizer(&f, info->name, test_params(info), NULL, &err), &err);
+            must(fixture_optimizer(&f, full_name(info), test_params(info), NULL, &err), &err);
             must(rv_optimizer_restore(f.optimizer, half.arrays, half.count, &err), &err);
             assert_int_equal(rv_optimizer_steps(f.optimizer), stop);
             for (int step = stop; step < STEPS; step++) {
@@ -77,39 +77,6 @@ static void test_resume_at_every_step(void **state)
     }
 }
 
-/* Parameters without decay of any kind; NULL: the method shrinks weights by its nature. */
-static const char *still_params(const rv_method_info *info)
-{
-    if (strcmp(info->name, "fromage") == 0)
-        return NULL;
-    if (strcmp(info->name, "asgd") == 0)
-        return "lambd=0";
-    return rv_params_find(info->params, "weight_decay") ? "weight_decay=0" : "";
-}
-
-/* Without decay, zero gradients move nothing at all. */
-static void test_zero_gradients(void **state)
-{
-    (void)state;
-    EACH_METHOD(info)
-    {
-        if (!still_params(info))
-            continue;
-        fixture f;
-        rv_error err;
-        fixture_init(&f, LARGE, RV_F32);
-        must(fixture_optimizer(&f, info->name, still_params(info), NULL, &err), &err);
-        float *before = malloc((size_t)f.layout.size * sizeof *before);
-        memcpy(before, f.w, (size_t)f.layout.size * sizeof *before);
-        for (int step = 0; step < 3; step++)
-            fixture_step(&f);
-        if (memcmp(before, f.w, (size_t)f.layout.size * sizeof *before) != 0)
-            fail_msg("%s moves without a gradient", info->name);
-        free(before);
-        fixture_release(&f);
-    }
-}
-
 /* The smallest numbers of the type, in gradients and in weights. */
 static void test_denormals(void **state)
 {
@@ -121,7 +88,7 @@ static void test_denormals(void **state)
             rv_error err;
             fixture_init(&f, LARGE, (rv_dtype)dtype);
             const double tiny = dtype == RV_F32 ? 1e-44 : 5e-324;
-            must(fixture_optimizer(&f, info->name, "", NULL, &err), &err);
+            must(fixture_optimizer(&f, full_name(info), "", NULL, &err), &err);
             EACH_ELEMENT(&f, i)
             {
                 put(f.g, f.dtype, i, i % 2 ? tiny : -tiny);
@@ -147,10 +114,51 @@ static bool leaves_tensors_to_adamw(const rv_method_info *info)
     return false;
 }
 
+/* Parameters without decay of any kind; NULL: the method shrinks weights by its nature. */
+static const char *still_params(const rv_method_info *info)
+{
+    if (strcmp(info->name, "fromage") == 0)
+        return NULL;
+    if (strcmp(info->name, "asgd") == 0)
+        return "lambd=0";
+    if (rv_params_find(info->params, "unconstrained"))
+        return "unconstrained=true";
+    if (leaves_tensors_to_adamw(info))
+        return "weight_decay=0,adamw.weight_decay=0";
+    return rv_params_find(info->params, "weight_decay") ? "weight_decay=0" : "";
+}
+
+/* Without decay, zero gradients move nothing at all. */
+static void test_zero_gradients(void **state)
+{
+    (void)state;
+    EACH_METHOD(info)
+    {
+        if (!still_params(info))
+            continue;
+        fixture f;
+        rv_error err;
+        fixture_init(&f, LARGE, RV_F32);
+        must(fixture_optimizer(&f, full_name(info), still_params(info), NULL, &err), &err);
+        float *before = malloc((size_t)f.layout.size * sizeof *before);
+        memcpy(before, f.w, (size_t)f.layout.size * sizeof *before);
+        for (int step = 0; step < 3; step++)
+            fixture_step(&f);
+        if (memcmp(before, f.w, (size_t)f.layout.size * sizeof *before) != 0)
+            fail_msg("%s moves without a gradient", info->name);
+        free(before);
+        fixture_release(&f);
+    }
+}
+
 /* What else a method needs for the bowl; sophia_g's default is the batch size of a language model. */
 static const char *descent_params(const rv_method_info *info)
 {
-    return leaves_tensors_to_adamw(info) ? ",adamw.lr=0.03" : strcmp(info->name, "sophia_g") == 0 ? ",bs=1" : "";
+    if (leaves_tensors_to_adamw(info))
+        return ",adamw.lr=0.03";
+    if (rv_params_find(info->params, "unconstrained"))
+        return ",unconstrained=true";
+    return strcmp(info->name, "sophia_g") == 0 ? ",bs=1" : "";
 }
 
 /* Some learning rate of a coarse grid takes the bowl below a hundredth of its start. */
@@ -168,7 +176,7 @@ static void test_descent(void **state)
             fixture_init(&f, LARGE, RV_F32);
             start = bowl(&f);
             snprintf(params, sizeof params, "%s%s", grid[k], descent_params(info));
-            must(fixture_optimizer(&f, info->name, params, NULL, &err), &err);
+            must(fixture_optimizer(&f, full_name(info), params, NULL, &err), &err);
             for (int step = 0; step < 400; step++) {
                 bowl_gradient(&f);
                 rv_optimizer_set_lr_factor(f.optimizer, 1 - step / 400.0);
@@ -189,14 +197,14 @@ static void test_descent(void **state)
 static void test_large_counters(void **state)
 {
     (void)state;
-    static const double counts[] = {16777216, 16777217, 2147483647, 2147483648, 1099511627776};
+    static const double counts[] = {16777216, 16777217, 2147483647, 2147483648, 4294967296, 1099511627776};
     EACH_METHOD(info)
     {
         for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
             fixture f;
             rv_error err;
             saved s = trained(&f, info, LARGE, RV_F32, 1, 1);
-            must(fixture_optimizer(&f, info->name, test_params(info), NULL, &err), &err);
+            must(fixture_optimizer(&f, full_name(info), test_params(info), NULL, &err), &err);
             assert_string_equal(s.arrays[0].name, "steps");
             *(double *)s.arrays[0].data = counts[k];
             must(rv_optimizer_restore(f.optimizer, s.arrays, s.count, &err), &err);
@@ -230,7 +238,7 @@ static void test_scattered_tensors(void **state)
             grads[i] = (char *)malloc(bytes + 8) + 4;
             memcpy(w[i], (float *)g.w + g.tensors[i].offset, bytes);
         }
-        const rv_optimizer_options options = {.method = info->name, .params = test_params(info)};
+        const rv_optimizer_options options = {.method = full_name(info), .params = test_params(info)};
         must(rv_optimizer_new(&g.optimizer, &options, g.tensors, LARGE, (const void *const *)w, &err), &err);
         for (int step = 0; step < 3; step++) {
             for (int i = 0; i < LARGE; i++)
@@ -252,13 +260,62 @@ static void test_scattered_tensors(void **state)
     }
 }
 
+/* Long beside short: rows, columns and single elements in one optimizer. */
+static void test_lopsided_shapes(void **state)
+{
+    (void)state;
+    static const rv_shape shapes[] = {{2, {1, 700}},          {2, {700, 1}}, {2, {1, 1}},    {1, {70000}}, {0, {0}},
+                                      {5, {1, 1, 1, 1, 9}},   {2, {2, 701}}, {4, {3, 1, 1, 1}}, {2, {700, 0}}};
+    enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+    EACH_METHOD(info)
+    {
+        void *ends[2] = {NULL, NULL};
+        int64_t size = 0;
+        for (int pass = 0; pass < 2; pass++) {
+            fixture f;
+            rv_error err;
+            rv_pool *pool = NULL;
+            fixture_init(&f, SHAPES, RV_F32);
+            size = 0;
+            for (int i = 0; i < SHAPES; i++) {
+                f.tensors[i].shape = shapes[i];
+                f.tensors[i].role = i == 3 || i == 4 ? RV_ROLE_BIAS : RV_ROLE_HIDDEN;
+                f.tensors[i].offset = size;
+                size += (rv_shape_size(&shapes[i]) + 15) / 16 * 16;
+            }
+            f.layout.size = size;
+            f.w = realloc(f.w, (size_t)size * sizeof(float));
+            f.g = realloc(f.g, (size_t)size * sizeof(float));
+            for (int64_t i = 0; i < size; i++)
+                ((float *)f.w)[i] = (float)sin(0.3 * (double)i + 0.1);
+            memset(f.g, 0, (size_t)size * sizeof(float));
+            if (pass == 1)
+                must(rv_pool_new(&pool, 3, &err), &err);
+            must(fixture_optimizer(&f, full_name(info), test_params(info), pool, &err), &err);
+            for (int step = 0; step < 4; step++) {
+                bowl_gradient(&f);
+                fixture_step(&f);
+            }
+            EACH_ELEMENT(&f, i)
+            assert_true(isfinite(get(f.w, RV_F32, i)));
+            ends[pass] = f.w;
+            f.w = NULL;
+            fixture_release(&f);
+            rv_pool_free(pool);
+        }
+        assert_memory_equal(ends[0], ends[1], (size_t)size * sizeof(float));
+        free(ends[0]);
+        free(ends[1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads),        cmocka_unit_test(test_resume_at_every_step),
         cmocka_unit_test(test_zero_gradients), cmocka_unit_test(test_denormals),
         cmocka_unit_test(test_descent),        cmocka_unit_test(test_large_counters),
-        cmocka_unit_test(test_scattered_tensors),
+        cmocka_unit_test(test_scattered_tensors), cmocka_unit_test(test_lopsided_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

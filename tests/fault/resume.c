@@ -68,6 +68,20 @@ static void every_optimizer_on_matrices(void **state)
                                           rv_method_at(i)->name, STEPS), 1);
 }
 
+/* Around the method, with a schedule of a hyperparameter and state in bf16. */
+static void every_wrapper(void **state)
+{
+    (void)state;
+    for (int i = 0; rv_wrapper_at(i) != NULL; i++) {
+        const char *name = rv_wrapper_at(i)->name;
+        stopped_at_every_step(help_config("{'workload': 'linear-regression', 'optimizer': 'adamw', 'wrappers': '%s',"
+                                          " 'schedules': {'beta1': 'linear(end=0.5)'},"
+                                          " 'train': {'steps': %d, 'eval_every': 2, 'log_every': 1, 'checkpoint_every': 2,"
+                                          " 'state_dtype': 'bf16'}}", name, STEPS),
+                              strcmp(name, "sam") == 0 ? 2 : 1);
+    }
+}
+
 static void dropout(void **state)
 {
     (void)state;
@@ -239,7 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_optimizer),       cmocka_unit_test(step_by_step),
-        cmocka_unit_test(every_optimizer_on_matrices), cmocka_unit_test(dropout),
+        cmocka_unit_test(every_optimizer_on_matrices), cmocka_unit_test(every_wrapper), cmocka_unit_test(dropout),
         cmocka_unit_test(nothing_is_repeated),   cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(floating_point_modes),  cmocka_unit_test(watching_changes_nothing),
         cmocka_unit_test(saved_again),

@@ -11,7 +11,7 @@ from support import ROOT, Case
 from ravine import _abi
 
 STRUCTS = {_abi.CError: "rv_error", _abi.CShape: "rv_shape", _abi.CTensor: "rv_tensor", _abi.CArray: "rv_array",
-           _abi.CArraySet: "rv_array_set", _abi.COptions: "rv_optimizer_options", _abi.CRow: "rv_optimizer_row",
+           _abi.COptions: "rv_optimizer_options", _abi.CRow: "rv_optimizer_row",
            _abi.CParam: "rv_param", _abi.CParamTable: "rv_param_table", _abi.CMethodInfo: "rv_method_info",
            _abi.CScheduleInfo: "rv_schedule_info"}
 # Expression in C: what Python takes it for.

@@ -96,7 +96,7 @@ class State(Case):
         data = (self.dir / "state.safetensors").read_bytes()
         size, = struct.unpack("<Q", data[:8])
         header = json.loads(data[8:8 + size])
-        config = json.loads(header.pop("__metadata__")["config"])
+        config = json.loads(header.pop("__metadata__")["optimizer"])
         self.assertEqual(config["method"], "schedule_free_adamw")
         self.assertEqual(header["schedule_free_adamw.v.w"]["shape"], [2, 3])
         self.assertEqual(header["schedule_free_adamw.v.w"]["dtype"], "BF16")

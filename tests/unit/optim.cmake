@@ -4,3 +4,6 @@ ravine_test(unit_optim_elementwise ${CMAKE_CURRENT_LIST_DIR}/optim_elementwise.c
 ravine_test(unit_optim_clip ${CMAKE_CURRENT_LIST_DIR}/optim_clip.c unit)
 ravine_test(unit_optim_parts ${CMAKE_CURRENT_LIST_DIR}/optim_parts.c unit)
 ravine_test(unit_optim_wrappers ${CMAKE_CURRENT_LIST_DIR}/optim_wrappers.c unit)
+ravine_test(unit_optim_matrix ${CMAKE_CURRENT_LIST_DIR}/optim_matrix.c unit)
+ravine_test(unit_optim_abi ${CMAKE_CURRENT_LIST_DIR}/optim_abi.c unit)
+ravine_test(unit_optim_probe ${CMAKE_CURRENT_LIST_DIR}/optim_probe.c unit)

@@ -17,6 +17,7 @@ enum { N = 12, STEPS = 25 };
 typedef struct walk {
     double w[N], g[N];
     rv_optimizer *optimizer;
+    int calls; /* of a closure */
 } walk;
 
 static void start(walk *k, const char *method, const char *params)
@@ -140,6 +141,7 @@ static void test_different(void **state)
         {"adagrad", "eps=1e-3", "eps=1e-3,form=keras", false},
         {"nag_gs", "mu=2", "mu=2,fixed_gamma=true", false},
         {"adopt", "clip_power=0.25", "clip_power=0.333", false},
+        {"sophia_g", "bs=4", "bs=4,refresh=after", false},
     };
     for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
         if (difference(other[i].method, other[i].p1, other[i].method, other[i].p2, other[i].decaying) < 1e-9)
@@ -318,6 +320,57 @@ static void test_clipping(void **state)
     rv_optimizer_free(sophia.optimizer);
 }
 
+/* Sophia-G's estimate comes from the closure in the steps that refresh, and from there only. */
+static rv_status one_and_a_half(void *context, rv_probe probe, const void *const *w, void *const *g, double *loss, rv_error *err)
+{
+    walk *k = context;
+    (void)err;
+    assert_int_equal(probe, RV_PROBE_SAMPLED);
+    assert_memory_equal(w[0], k->w, sizeof k->w); /* at the weights in force */
+    for (int i = 0; i < N; i++)
+        ((double *)g[0])[i] = 1.5 * k->g[i];
+    k->calls++;
+    *loss = 0;
+    return RV_OK;
+}
+
+static void test_sophia_closure(void **state)
+{
+    (void)state;
+    static const char *const when[] = {"before", "after"};
+    for (int after = 0; after < 2; after++) {
+        walk sampled, gradient_;
+        char params[128];
+        rv_error err;
+        snprintf(params, sizeof params, "lr=0.01,bs=4,hessian_every=10,refresh=%s,estimate=sampled", when[after]);
+        start(&sampled, "sophia_g", params);
+        snprintf(params, sizeof params, "lr=0.01,bs=4,hessian_every=10,refresh=%s,estimate_scale=1.5", when[after]);
+        start(&gradient_, "sophia_g", params);
+        assert_true(rv_optimizer_wants_closure(sampled.optimizer));
+        sampled.calls = 0;
+        for (int t = 1; t <= STEPS; t++) {
+            double *w = sampled.w, *g = sampled.g;
+            gradient(&sampled, t);
+            gradient(&gradient_, t);
+            assert_int_equal(rv_optimizer_step_closure(sampled.optimizer, (void *const *)&w, (const void *const *)&g,
+                                                       one_and_a_half, &sampled, &err), RV_OK);
+            step(&gradient_); /* needs no closure */
+            assert_int_equal(sampled.calls, after ? t / 10 : (t - 1) / 10 + 1);
+        }
+        assert_memory_equal(sampled.w, gradient_.w, sizeof sampled.w);
+        rv_optimizer_free(sampled.optimizer);
+        rv_optimizer_free(gradient_.optimizer);
+    }
+    walk k;
+    double *w = k.w, *g = k.g;
+    rv_error err;
+    start(&k, "sophia_g", "estimate=sampled");
+    gradient(&k, 1);
+    assert_int_equal(rv_optimizer_step(k.optimizer, (void *const *)&w, (const void *const *)&g, &err), RV_E_ARGUMENT);
+    assert_non_null(strstr(err.message, "rv_optimizer_step_closure"));
+    rv_optimizer_free(k.optimizer);
+}
+
 /* What options cannot mean together is refused. */
 static void test_conditions(void **state)
 {
@@ -346,7 +399,7 @@ int main(void)
         cmocka_unit_test(test_same),        cmocka_unit_test(test_different),    cmocka_unit_test(test_decay_forms),
         cmocka_unit_test(test_caution),     cmocka_unit_test(test_first_steps),  cmocka_unit_test(test_rprop),
         cmocka_unit_test(test_asgd_average), cmocka_unit_test(test_fromage_norm), cmocka_unit_test(test_clipping),
-        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_sophia_closure), cmocka_unit_test(test_conditions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

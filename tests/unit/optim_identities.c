@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "optim/shampoo_block.h"
+#include "optim/matrix/blocks.h"
 #include "ravine/optim.h"
 
 enum { N = 6 };
@@ -71,10 +71,11 @@ static void test_shampoo_blocks(void **state)
     double *pws[6], *pgs[6];
     rv_tensor small[6];
     rv_subblock block[6];
+    const rv_blocking how = {.limit = LIMIT, .merge_to = 1};
     fill(w, ROWS * COLS, 1);
-    assert_int_equal(rv_blocks_count(&whole, LIMIT), 6);
+    assert_int_equal(rv_blocks_count(&whole, &how), 6);
     for (int b = 0; b < 6; b++) {
-        rv_block_find(&whole, LIMIT, b, &block[b]);
+        rv_block_find(&whole, &how, b, &block[b]);
         small[b] = (rv_tensor){.role = RV_ROLE_HIDDEN, .shape = {2, {block[b].length[0], block[b].length[1]}}};
         snprintf(small[b].name, sizeof small[b].name, "part%d", b);
         pws[b] = parts[b];
@@ -106,12 +107,13 @@ static void test_shampoo_large_table(void **state)
 {
     (void)state;
     const rv_tensor table = {.name = "e", .shape = {2, {50000, 64}}};
+    const rv_blocking how = {.limit = 1024, .merge_to = 1};
     int64_t size, longest;
-    rv_blocks_largest(&table, 1024, &size, &longest);
+    rv_blocks_largest(&table, &how, &size, &longest);
     assert_int_equal(longest, 1024);
-    assert_int_equal(rv_blocks_count(&table, 1024), 49);
+    assert_int_equal(rv_blocks_count(&table, &how), 49);
     /* 48 blocks of 1024 rows, one of 848, 64 columns each. */
-    assert_int_equal(rv_blocks_factors(&table, 1024), 48 * 1024 * 1024 + 848 * 848 + 49 * 64 * 64);
+    assert_int_equal(rv_blocks_factors(&table, &how), 48 * 1024 * 1024 + 848 * 848 + 49 * 64 * 64);
 }
 
 /* Grafting: the step is as long as the grafted method's. */

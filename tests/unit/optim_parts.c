@@ -66,8 +66,23 @@ static void test_shampoo(void **state)
     check("shampoo", "lr=0.1,max_preconditioner_dim=4,grafting=adagrad");
 }
 
+static void test_relatives(void **state)
+{
+    (void)state;
+    check("moonlight", "lr=0.02");
+    check("normuon", "lr=0.02,weight_decay=0.1");
+    check("normuon", "lr=0.02,normalise=longer,decay=cautious,weight_decay=0.1");
+    check("scion", "lr=0.02,momentum=0.1");
+    check("distributed_shampoo", "lr=0.1,max_preconditioner_dim=4,grafting=adam,momentum=0.5");
+    check("kl_shampoo", "lr=0.1,merging=none");
+    check("caspr", "lr=0.1");
+    check("caspr_adaptive", "precondition_frequency=2,start_preconditioning_step=1,max_preconditioner_dim=4");
+    check("soap", "precondition_frequency=2");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_muon), cmocka_unit_test(test_shampoo)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_muon), cmocka_unit_test(test_shampoo),
+                                       cmocka_unit_test(test_relatives)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,78 @@ static void rules_are_kept(void **state)
     assert_null(resolve("{'workload':'rosenbrock','optimizer_rules':{}}", NULL, &err));
 }
 
+/* Wrappers and schedules in every form they may be written in resolve to one text. */
+static void around_the_method(void **state)
+{
+    (void)state;
+    rv_error err;
+    static const char *const forms[] = {
+        "{'workload':'rosenbrock','optimizer':'sgd','wrappers':'sam(rho=0.125),ema','schedules':{'momentum':'linear(end=0.5)'}}",
+        "{'workload':'rosenbrock','optimizer':'sgd','wrappers':['sam(rho=0.125)',{'name':'ema'}],"
+        "'schedules':{'momentum':{'name':'linear','params':{'end':0.5}}}}",
+        "{'workload':'rosenbrock','optimizer':'sgd','wrappers':'sam,ema','optimizer_params':{'sam':{'rho':0.125}},"
+        "'schedules':{'momentum':{'name':'linear','params':'end=0.5'}}}",
+    };
+    char *first = resolve(forms[0], NULL, &err), *again = NULL;
+    assert_non_null(first);
+    for (int i = 1; i < 3; i++) {
+        char *other = resolve(forms[i], NULL, &err);
+        assert_non_null(other);
+        assert_string_equal(first, other);
+        free(other);
+    }
+    assert_int_equal(rv_trial_resolve(first, NULL, 0, &again, &err), RV_OK);
+    assert_string_equal(first, again);
+    free(again);
+    free(first);
+    const char *sets[] = {"wrappers=sam,ema", "sam.rho=0.125", "schedules.momentum=linear(end=0.5)"};
+    assert_int_equal(rv_trial_resolve("{\"workload\":\"rosenbrock\",\"optimizer\":\"sgd\"}", sets, 3, &again, &err), RV_OK);
+    assert_non_null(strstr(again, "\"rho\": 0.125"));
+    free(again);
+    /* Commas in parentheses belong to the list. */
+    setenv("RAVINE_SET", "wrappers=ema(decay=0.5,warmup=true),train.steps=9", 1);
+    json_t *c = parsed("{'workload':'rosenbrock'}", NULL);
+    unsetenv("RAVINE_SET");
+    assert_true(number(c, "train", "steps") == 9);
+    assert_int_equal(json_array_size(json_object_get(c, "wrappers")), 1);
+    json_decref(c);
+}
+
+/* What a schedule of a hyperparameter does, and that it is logged. */
+static void scheduled_momentum(void **state)
+{
+    (void)state;
+    rv_trial_result r = run("{'workload':'rosenbrock','optimizer':'sgd','optimizer_params':{'lr':1e-5,'momentum':0.8},"
+                            "'schedules':{'momentum':'linear(end=0)'},'train':{'steps':4,'log_every':1}}", NULL);
+    char path[400], line[1024];
+    snprintf(path, sizeof path, "%s/log.jsonl", r.run);
+    FILE *log = fopen(path, "r");
+    assert_non_null(log);
+    int steps = 0;
+    while (fgets(line, sizeof line, log)) {
+        json_t *object = json_loads(line, 0, NULL);
+        const json_t *momentum = json_object_get(object, "momentum");
+        if (momentum != NULL)
+            assert_true(fabs(json_number_value(momentum) - 0.8 * (1 - steps++ / 4.0)) < 1e-15);
+        json_decref(object);
+    }
+    fclose(log);
+    assert_int_equal(steps, 4);
+}
+
+/* SAM's second gradient is an example as well, and the average is what is evaluated. */
+static void closures_are_charged(void **state)
+{
+    (void)state;
+    const char *plain = "{'workload':'linear-regression','optimizer':'sgd','train':{'steps':5}}";
+    const char *sam = "{'workload':'linear-regression','optimizer':'sgd','wrappers':'sam','train':{'steps':5}}";
+    assert_int_equal(run(sam, NULL).examples, 2 * run(plain, NULL).examples);
+    rv_trial_result r = run("{'workload':'rosenbrock','optimizer':'sgd','optimizer_params':{'lr':1e-5},'wrappers':'swa',"
+                            "'train':{'steps':30}}", NULL);
+    rv_trial_result p = run("{'workload':'rosenbrock','optimizer':'sgd','optimizer_params':{'lr':1e-5},'train':{'steps':30}}", NULL);
+    assert_true(r.final != p.final);
+}
+
 static void identity(void **state)
 {
     (void)state;
@@ -167,6 +239,13 @@ static void refused(void **state)
         {"{'workload':3}", NULL, "must be a name", RV_E_ARGUMENT},
         {"{'workload':'rosenbrock','optimiser':'sgd'}", NULL, "\"optimizer\"", RV_E_UNKNOWN},
         {"{'workload':'rosenbrock','optimizer':'adamww'}", NULL, "\"adamw\"", RV_E_UNKNOWN},
+        {"{'workload':'rosenbrock','wrappers':7}", NULL, "wrappers", RV_E_ARGUMENT},
+        {"{'workload':'rosenbrock','wrappers':'emma'}", NULL, "'ema'", RV_E_UNKNOWN},
+        {"{'workload':'rosenbrock','wrappers':'ema(decay=2)'}", NULL, "decay", RV_E_RANGE},
+        {"{'workload':'rosenbrock','schedules':{'beta7':'linear'}}", NULL, "beta7", RV_E_UNKNOWN},
+        {"{'workload':'rosenbrock','schedules':{'beta1':'linaer'}}", NULL, "\"linear\"", RV_E_UNKNOWN},
+        {"{'workload':'rosenbrock','schedules':{'beta1':'linear,cosine'}}", NULL, "one schedule", RV_E_ARGUMENT},
+        {"{'workload':'rosenbrock','schedules':{'beta1':'linear(end=3)'}}", NULL, "end", RV_E_RANGE},
         {"{'workload':'rosenbrock','schedule':'cosin'}", NULL, "\"cosine\"", RV_E_UNKNOWN},
         {"{'workload':'rosenbrock','train':{'stepz':1}}", NULL, "\"steps\"", RV_E_UNKNOWN},
         {"{'workload':'rosenbrock','train':{'steps':0}}", NULL, "steps must be", RV_E_RANGE},
@@ -355,7 +434,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers),        cmocka_unit_test(resolved_is_fixed), cmocka_unit_test(rules_are_kept),
-        cmocka_unit_test(identity),      cmocka_unit_test(refused),           cmocka_unit_test(steps_by_hand),
+        cmocka_unit_test(around_the_method),
+        cmocka_unit_test(scheduled_momentum), cmocka_unit_test(closures_are_charged), cmocka_unit_test(identity),      cmocka_unit_test(refused),           cmocka_unit_test(steps_by_hand),
         cmocka_unit_test(targets_and_budgets), cmocka_unit_test(evaluation_weights),
         cmocka_unit_test(results_read_back),   cmocka_unit_test(index_of_runs),
     };
