@@ -4,6 +4,7 @@
 #   make check        install what is needed for tests, build, run the whole test suite
 #   make build        the release binary build/release/bin/ravine
 #   make bench        the engine's speed beside the machine's limits and PyTorch
+#   make wheel        the Python package, build/release/dist/ravine-*.whl
 #   make bench-optim  every optimizer's step beside the machine's copy and PyTorch
 #   make install      PREFIX=/usr/local DESTDIR=
 
@@ -14,7 +15,7 @@ BUILD   := build/release
 RAVINE  := $(BUILD)/bin/ravine
 
 .PHONY: all quickstart check check-quick check-clang check-sanitizers setup setup-check build \
-        bench bench-optim install uninstall clean
+        bench bench-optim wheel install uninstall clean
 
 all: build
 
@@ -65,6 +66,10 @@ bench: build
 bench-optim: build
 	cmake --build $(BUILD) --parallel $(JOBS) --target bench_optim
 	python3 bench/compare_optim.py $(BUILD) --python "$${RAVINE_PEER_PYTHON:-python3}" $(RAVINE_BENCH_OPTIONS)
+
+wheel: build
+	cmake --build $(BUILD) --parallel $(JOBS) --target wheel
+	@ls $(BUILD)/dist/*.whl
 
 install: build
 	cmake --build $(BUILD) --parallel $(JOBS)

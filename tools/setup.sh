@@ -10,7 +10,7 @@ for part in "$@"; do
     build) packages="$packages gcc libc6-dev make cmake ninja-build pkg-config ca-certificates
         libdnnl-dev libopenblas-openmp-dev libjansson-dev libsqlite3-dev zlib1g-dev
         python3 python3-pip" ;;
-    check) packages="$packages g++ clang libclang-rt-14-dev libcmocka-dev chromium git" ;;
+    check) packages="$packages g++ clang libclang-rt-14-dev libcmocka-dev chromium git python3-venv" ;;
     *) echo "setup: unknown part '$part': expected build or check" >&2; exit 2 ;;
     esac
 done
