@@ -20,7 +20,7 @@ DTYPES = ("f32", "f64", "bf16", "i32", "u8")
 ITEM_SIZE = (4, 8, 2, 4, 1)
 ROLES = ("hidden", "embedding", "input", "head", "conv", "first_conv", "norm", "bias", "point")
 STATUS = ("ok", "argument", "range", "unknown", "shape", "io", "format", "mismatch", "memory", "numeric",
-          "unsupported", "interrupted")
+          "unsupported", "interrupted", "busy")
 REAL, INT, BOOL, CHOICE, TEXT = range(5)  # types of a parameter
 OPEN_LO, OPEN_HI, LOG = 1, 2, 4
 PROBE_GRADIENT, PROBE_SAMPLED = range(2)
