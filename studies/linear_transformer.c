@@ -410,10 +410,10 @@ const rv_study rv_study_linear_transformer = {
               "the authors', the noise around the mean of 1000 batches. Control: without noise, on one batch for ever. The last layer's P\n"
               "reaches no output: 25 parameters have no gradient, and count in the median as they do in the authors' notebook.",
     .source = "Ahn, Cheng, Song, Yun, Jadbabaie, Sra 2023, Linear attention is (maybe) all you need; Kunstner et al. 2023",
-    .cost = "5 min",
+    .cost = "3 min",
     .params = &table,
     .quick = "steps=1000,prompts=200,noise=100",
-    .seeds = 5,
+    .seeds = 3,
     .quick_seeds = 1,
     .claims = claims,
     .run = run_study,
