@@ -20,8 +20,7 @@ static extents extents_of(const rv_node *node)
 
 /* What the rows share, made once per plan. */
 typedef struct mass {
-    double spread; /* smoothing / classes: on every class, times its weight */
-    double sum;    /* of the classes' weights */
+    double sum;     /* of the classes' weights */
     float weight[]; /* [classes] */
 } mass;
 
@@ -33,7 +32,6 @@ static rv_status cross_entropy_prepare(const rv_node *node, void **prepared, rv_
     if (!m)
         return rv_fail(err, RV_E_MEMORY, "cross_entropy '%s': no memory for %lld class weights", node->name,
                        (long long)classes);
-    m->spread = classes ? attr->label_smoothing / (double)classes : 0;
     m->sum = 0;
     for (int64_t c = 0; c < classes; c++) {
         const double w = attr->class_weights ? attr->class_weights[c] : 1;
@@ -49,12 +47,23 @@ static size_t cross_entropy_saved(const rv_node *node)
     return (size_t)extents_of(node).rows * sizeof(float);
 }
 
-/* sum_c m_c (norm - x_c), m_c = w_c (spread + (c == y ? 1 - smoothing : 0)). */
-static double row_loss(const rv_cross_entropy_attr *attr, const mass *m, const float *x, int32_t y, double norm,
-                       double weighted)
+/* Smoothing takes its share from the label's own class and spreads it over all of them. */
+typedef struct share {
+    double own, spread; /* on the label's class; on every class; each times the class's weight */
+} share;
+
+static share share_of(const rv_call *call)
 {
-    const double own = (1 - attr->label_smoothing) * (double)m->weight[y] * (norm - (double)x[y]);
-    return m->spread > 0 ? own + m->spread * (m->sum * norm - weighted) : own;
+    const double smoothing = rv_smoothing(call);
+    const int64_t classes = extents_of(call->node).classes;
+    return (share){1 - smoothing, classes ? smoothing / (double)classes : 0};
+}
+
+/* sum_c m_c (norm - x_c), m_c = w_c (spread + (c == y ? own : 0)). */
+static double row_loss(share s, const mass *m, const float *x, int32_t y, double norm, double weighted)
+{
+    const double own = s.own * (double)m->weight[y] * (norm - (double)x[y]);
+    return s.spread > 0 ? own + s.spread * (m->sum * norm - weighted) : own;
 }
 
 static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
@@ -63,6 +72,7 @@ static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
     const rv_cross_entropy_attr *attr = node->attr;
     const mass *m = call->prepared;
     const extents n = extents_of(node);
+    const share s = share_of(call);
     const float *logits = call->in[0]; /* [rows, classes] */
     const int32_t *labels = call->in[1];
     float *norms = call->saved, *out = call->out;
@@ -76,10 +86,10 @@ static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
             return rv_fail(err, RV_E_RANGE, "cross_entropy '%s': label %lld: expected 0 <= label < %lld, found %d",
                            node->name, (long long)r, (long long)n.classes, y);
         float weighted = 0;
-        const float norm = rv_cpu()->loss->log_sum_exp(n.classes, x, m->weight, m->spread > 0 ? &weighted : NULL);
+        const float norm = rv_cpu()->loss->log_sum_exp(n.classes, x, m->weight, s.spread > 0 ? &weighted : NULL);
         if (norms)
             norms[r] = norm;
-        sum += row_loss(attr, m, x, y, (double)norm, (double)weighted);
+        sum += row_loss(s, m, x, y, (double)norm, (double)weighted);
         weight += (double)m->weight[y];
     }
     out[0] = (float)sum;
@@ -95,9 +105,9 @@ static void clear(float *g, int64_t n)
 
 static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
 {
-    const rv_cross_entropy_attr *attr = call->node->attr;
     const mass *m = call->prepared;
     const extents n = extents_of(call->node);
+    const share s = share_of(call);
     const float *logits = call->in[0], *norms = call->saved, scale = ((const float *)call->gout)[0];
     const int32_t *labels = call->in[1];
     float *g = call->gin[0];
@@ -109,9 +119,9 @@ static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
                 clear(g, n.classes);
             continue;
         }
-        const double own = (1 - attr->label_smoothing) * (double)m->weight[y];
+        const double own = s.own * (double)m->weight[y];
         rv_cpu()->loss->softmax_gradient(n.classes, logits + r * n.classes, norms[r], scale,
-                                         (float)(own + m->spread * m->sum), (float)m->spread, m->weight,
+                                         (float)(own + s.spread * m->sum), (float)s.spread, m->weight,
                                          call->add[0], g);
         g[y] -= scale * (float)own;
     }
