@@ -56,6 +56,8 @@ RV_API rv_value rv_nn_transformer_block(rv_graph *graph, rv_value x, const rv_tr
 /* The end of a classifier: logits [..., classes] become the output "logits", their cross
  * entropy with labels [...] the loss; labels below 0 do not count. */
 RV_API void rv_nn_classify(rv_graph *graph, rv_value logits, rv_value labels);
+/* The same with StableMax in the place of softmax, where wanted. */
+RV_API void rv_nn_classify_by(rv_graph *graph, rv_value logits, rv_value labels, bool stablemax);
 
 #ifdef __cplusplus
 }
