@@ -15,7 +15,7 @@ typedef struct rv_axis_attr { int axis; rv_reduction kind; } rv_axis_attr;      
 typedef struct rv_cross_entropy_attr {
     double label_smoothing;
     const double *class_weights; /* [classes] or NULL, owned by the graph */
-    bool ignore_negative;
+    bool ignore_negative, stablemax;
 } rv_cross_entropy_attr;
 /* Smoothing is a regulariser: what an evaluation reports is the plain loss, comparable whatever was trained on. */
 static inline double rv_smoothing(const rv_call *call)

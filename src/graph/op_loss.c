@@ -47,14 +47,27 @@ static double class_mass(const double *weights, double smoothing, int64_t classe
     return (weights ? weights[c] : 1) * ((c == y ? 1 - smoothing : 0) + smoothing / (double)classes);
 }
 
-/* log sum exp of a row, safe for any finite logits. */
-static double log_sum_exp(const double *x, int64_t n)
+/* What softmax exponentiates: the logit itself or, for StableMax, log s(x) = sign(x) log(1 + |x|). */
+static double score(const rv_cross_entropy_attr *attr, double x)
+{
+    return attr->stablemax ? copysign(log1p(fabs(x)), x) : x;
+}
+
+/* Its derivative. */
+static double score_slope(const rv_cross_entropy_attr *attr, double x)
+{
+    return attr->stablemax ? 1 / (1 + fabs(x)) : 1;
+}
+
+/* log sum exp of a row of scores, safe for any finite logits. */
+static double log_sum_exp(const rv_cross_entropy_attr *attr, const double *x, int64_t n)
 {
     double top = x[0], sum = 0;
     for (int64_t c = 1; c < n; c++)
         top = x[c] > top ? x[c] : top;
+    top = score(attr, top); /* scores rise with their logits */
     for (int64_t c = 0; c < n; c++)
-        sum += exp(x[c] - top);
+        sum += exp(score(attr, x[c]) - top);
     return top + log(sum);
 }
 
@@ -74,9 +87,9 @@ static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
         if (y < 0 || y >= classes)
             return rv_fail(err, RV_E_RANGE, "cross_entropy '%s': label %lld: expected 0 <= label < %lld, found %d",
                            node->name, (long long)r, (long long)classes, y);
-        const double *x = logits + r * classes, norm = log_sum_exp(x, classes);
+        const double *x = logits + r * classes, norm = log_sum_exp(attr, x, classes);
         for (int64_t c = 0; c < classes; c++)
-            sum += class_mass(attr->class_weights, smoothing, classes, y, c) * (norm - x[c]);
+            sum += class_mass(attr->class_weights, smoothing, classes, y, c) * (norm - score(attr, x[c]));
         weight += attr->class_weights ? attr->class_weights[y] : 1;
     }
     out[0] = sum;
@@ -97,12 +110,14 @@ static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
     for (int64_t r = 0; g && r < rows; r++) {
         if (labels[r] < 0)
             continue;
-        const double *x = logits + r * classes, norm = log_sum_exp(x, classes);
+        const double *x = logits + r * classes, norm = log_sum_exp(attr, x, classes);
         double total = 0;
         for (int64_t c = 0; c < classes; c++)
             total += class_mass(attr->class_weights, smoothing, classes, labels[r], c);
         for (int64_t c = 0; c < classes; c++)
-            g[r * classes + c] += gout[0] * (total * exp(x[c] - norm) - class_mass(attr->class_weights, smoothing, classes, labels[r], c));
+            g[r * classes + c] += gout[0] * score_slope(attr, x[c]) *
+                                  (total * exp(score(attr, x[c]) - norm) -
+                                   class_mass(attr->class_weights, smoothing, classes, labels[r], c));
     }
     return RV_OK;
 }

@@ -165,6 +165,21 @@ static void cross_entropy(void **state)
     rv_graph_free(t.graph);
 }
 
+/* s = (1/3, 1, 4) of sum 16/3: p = (1/16, 3/16, 12/16). */
+static void stablemax(void **state)
+{
+    (void)state;
+    trial t = begin();
+    const double *x = ROW(-2, 0, 3, 1e300, 0, 0), l0 = log(16), l1 = log(16.0 / 3), l2 = log(4.0 / 3);
+    const rv_cross_entropy_options plain = {.stablemax = true};
+    EXPECT(entropy(&t, F(x, 1, 3), I(INTS(0), 1), plain), l0, 1);
+    EXPECT(entropy(&t, F(x, 1, 3), I(INTS(1), 1), plain), l1, 1);
+    EXPECT(entropy(&t, F(x, 2, 3), I(INTS(2, 0), 2), plain), l2, 2); /* the second row is sure */
+    EXPECT(entropy(&t, F(x, 1, 3), I(INTS(2), 1), (rv_cross_entropy_options){.stablemax = true, .label_smoothing = 0.3}),
+           0.7 * l2 + 0.1 * (l0 + l1 + l2), 1);
+    rv_graph_free(t.graph);
+}
+
 static void pointwise_losses(void **state)
 {
     (void)state;
@@ -184,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products),         cmocka_unit_test(activations),   cmocka_unit_test(elementwise),
         cmocka_unit_test(shape_operations), cmocka_unit_test(cross_entropy), cmocka_unit_test(pointwise_losses),
+        cmocka_unit_test(stablemax),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
