@@ -12,7 +12,7 @@
     INT(batch, 12, 2, 4096, 0, "windows of a step")                                              \
     INT(steps, 800, 20, 1000000, 0, "of a run, its schedule's whole length; a multiple of 20")   \
     INT(evaluate, 256, 8, 1000000, 0, "validation windows")                                      \
-    REAL(target, 2.3, 0, 100, 0, "the absolute target: a validation loss")
+    REAL(target, 2.2, 0, 100, 0, "the absolute target: a validation loss")
 RV_PARAM_STRUCT(rv_speedrun_params, RV_SPEEDRUN_PARAMS);
 
 /* In the order of the issue of the race; the last is a control. */

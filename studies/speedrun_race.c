@@ -96,7 +96,7 @@ static char *config_text(const rv_race *race, const rv_race_run *q)
                                 "evaluate", (json_int_t)p->evaluate);
     json_t *train = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:b}", "seed", (json_int_t)q->seed, "steps", (json_int_t)q->steps, "batch",
                               (json_int_t)p->batch, "eval_every", (json_int_t)(q->steps / EVALUATIONS), "log_every", (json_int_t)q->steps,
-                              "checkpoint_every", (json_int_t)q->steps, "clip", 1.0, "target", p->target, "stop_at_target", false);
+                              "checkpoint_every", (json_int_t)q->steps, "clip", 1.0, "target", 0.0, "stop_at_target", false);
     json_t *shape = m->unscheduled ? json_object() : json_pack("{s:f,s:f}", "warmup_fraction", 1.0 / EVALUATIONS, "decay_fraction", 0.3);
     json_t *config = json_pack("{s:s,s:o,s:s,s:o,s:o,s:s,s:o,s:o}", "workload", "char-lm", "workload_params", network, "optimizer", m->optimizer,
                                "optimizer_params", optimizer_params(r, q->lr, q->steps), "optimizer_rules", optimizer_rules(race, r), "schedule",
