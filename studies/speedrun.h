@@ -15,7 +15,7 @@
     REAL(target, 2.2, 0, 100, 0, "the absolute target: a validation loss")
 RV_PARAM_STRUCT(rv_speedrun_params, RV_SPEEDRUN_PARAMS);
 
-/* In the order of the issue of the race; the last is a control. */
+/* The last is a control. */
 enum { RV_ADAMW, RV_NADAMW, RV_MUON, RV_SOAP, RV_SHAMPOO, RV_SCHEDULE_FREE, RV_LION, RV_SGD, RV_NO_MOMENTUM, RV_METHODS };
 /* Racers: all methods at the middle width, then AdamW and Muon at half and at twice it. */
 enum { RV_NARROW = RV_METHODS, RV_WIDE = RV_NARROW + 2, RV_RACERS = RV_WIDE + 2 };
@@ -55,9 +55,10 @@ const char *rv_race_name(int method); /* "Schedule-Free" */
 void rv_race_init(rv_race *race, rv_study_run *run, const rv_speedrun_params *params);
 void rv_race_release(rv_race *race);
 
-/* Rates of these racers, a factor 2 apart, until the best of each has been passed on both sides.  The
- * racers whose AdamW part they share must have been swept before.  start: a rate in the middle; NAN: the method's own. */
+/* The first rates of a sweep, a factor 2 apart: three around a middle, or (NAN) four of the method's own. */
 void rv_race_start(rv_race *race, int racer, double middle);
+/* Runs the rates of these racers with seed 0, and one more beyond the best of each until it has been
+ * passed on both sides.  The racer that gives them their rate of AdamW must have been swept before. */
 rv_status rv_race_sweep(rv_race *race, const int *racers, int count, double from, double to, rv_error *err);
 /* All seeds of all racers at their best rates, in full length. */
 rv_status rv_race_seeds(rv_race *race, double from, double to, rv_error *err);
@@ -66,8 +67,9 @@ rv_status rv_race_shorten(rv_race *race, double from, double to, rv_error *err);
 /* CPU time of a step of every racer, one after another in the calling thread. */
 rv_status rv_race_cost(rv_race *race, rv_error *err);
 
-/* The trial at the racer's best rate; NULL: was never asked for. */
+/* NULL: was never run. */
 const rv_study_trial *rv_race_trial(const rv_race *race, int racer, double lr, int64_t steps, uint64_t seed);
+/* Final loss at the racer's best rate; NAN: was never run, infinity: diverged. */
 double rv_race_final(const rv_race *race, int racer, int64_t steps, uint64_t seed);
 double rv_race_mean(const rv_race *race, int racer, int64_t steps); /* over seeds */
 /* Steps that a racer needs to end at AdamW's loss, with the same seed: by its runs of several
