@@ -36,12 +36,29 @@ struct rv_source {
 
 RV_API void rv_source_free(rv_source *source); /* NULL is fine */
 
-/* All of mod-p modular arithmetic a op b = c over tokens [a, op, b, =]; inputs: tokens i32 [4],
- * label i32 [] (the answer c).  p prime; fraction of the pairs in train, the rest in
- * validation, split by seed.  operation: "division" (b != 0), "addition", "subtraction",
- * "multiplication".  Tokens: 0..p-1 numbers, p the operation, p + 1 the equals sign. */
-RV_API rv_status rv_source_modular(rv_source **out, int p, const char *operation, double fraction,
-                                   uint64_t seed, rv_error *err);
+/* a / b, a + b, a - b, a b, a^2 + b^2 and a^3 + a b^2 + b, by their names as options have them. */
+typedef enum rv_modular_operation {
+    RV_MODULAR_DIVISION,
+    RV_MODULAR_ADDITION,
+    RV_MODULAR_SUBTRACTION,
+    RV_MODULAR_MULTIPLICATION,
+    RV_MODULAR_SQUARES,
+    RV_MODULAR_CUBIC
+} rv_modular_operation;
+#define RV_MODULAR_OPERATIONS "division|addition|subtraction|multiplication|squares|cubic"
+
+typedef struct rv_modular {
+    int p;           /* a prime up to 4096 */
+    int operation;   /* rv_modular_operation */
+    double fraction; /* of the pairs in train, the rest is validation */
+    uint64_t seed;   /* of that split */
+    bool pairs;      /* for one-hot codes: (a, p + b) are the inputs, not tokens */
+} rv_modular;
+
+/* All of mod-p modular arithmetic a op b = c, b != 0 in divisions.  Inputs: tokens i32 [4]
+ * [a, op, b, =] (0..p-1 numbers, p the operation, p + 1 the equals sign) or the pair i32 [2];
+ * label i32 [] (the answer c). */
+RV_API rv_status rv_source_modular(rv_source **out, const rv_modular *table, rv_error *err);
 
 /* Windows of text over its own alphabet of bytes; inputs: tokens i32 [block], labels i32
  * [block] (the next byte).  First 90 % of the bytes train, the rest validation, where the
