@@ -80,7 +80,7 @@ typedef struct group {
 typedef struct race {
     rv_study_run *run;
     const params *o;
-    int groups;
+    int groups, first;       /* first: of those that run now */
     group *group;            /* [SETS][seeds] */
     int best[SETS][METHODS]; /* racers */
 } race;
@@ -192,7 +192,7 @@ static rv_status advance(group *p, rv_error *err)
 static void first_task(void *context, int task, int worker)
 {
     const race *r = context;
-    group *p = &r->group[task];
+    group *p = &r->group[r->first + task];
     rv_probe_target probe = {.objective = p->objective, .seed = 1 << 21 | p->seed, .batches = (int)r->o->noise};
     (void)worker;
     p->status = p->set == FIXED ? RV_OK : rv_probe_noise(&probe, p->racers[0].w, &p->noise, p->norms, &p->error);
@@ -202,15 +202,18 @@ static void first_task(void *context, int task, int worker)
 
 static void chunk_task(void *context, int task, int worker)
 {
-    group *p = &((const race *)context)->group[task];
+    const race *r = context;
+    group *p = &r->group[r->first + task];
     (void)worker;
     p->status = advance(p, &p->error);
 }
 
-static rv_status run_groups(const race *r, rv_task *task, rv_error *err)
+/* count groups from `first` on, side by side. */
+static rv_status run_groups(race *r, int first, int count, rv_task *task, rv_error *err)
 {
-    rv_pool_run(r->run->pool, r->groups, task, (void *)(uintptr_t)r);
-    for (int k = 0; k < r->groups; k++)
+    r->first = first;
+    rv_pool_run(r->run->pool, count, task, r);
+    for (int k = first; k < first + count; k++)
         if (r->group[k].status != RV_OK) {
             if (err)
                 *err = r->group[k].error;
@@ -368,11 +371,13 @@ static rv_status run_race(race *r, rv_error *err)
 {
     for (int k = 0; k < r->groups; k++)
         RV_TRY(open_group(&r->group[k], r, (data_set)(k / r->run->seeds), (uint64_t)(k % r->run->seeds), err));
-    RV_TRY(rv_study_progress(r->run, 0, "gradient noise"));
-    RV_TRY(run_groups(r, first_task, err));
+    for (int first = 0; first < r->groups; first += r->run->seeds) { /* in parts, so that one can stop */
+        RV_TRY(rv_study_progress(r->run, 0.15 * first / r->groups, "gradient noise, %s", sets[first / r->run->seeds].title));
+        RV_TRY(run_groups(r, first, r->run->seeds, first_task, err));
+    }
     for (int64_t done = 0; done < r->o->steps; done += CHUNK) {
         RV_TRY(rv_study_progress(r->run, 0.15 + 0.85 * (double)done / (double)r->o->steps, "step %lld of %d runs", (long long)done, r->groups * RACERS));
-        RV_TRY(run_groups(r, chunk_task, err));
+        RV_TRY(run_groups(r, 0, r->groups, chunk_task, err));
     }
     for (int set = 0; set < SETS; set++)
         measure_set(r, (data_set)set);
