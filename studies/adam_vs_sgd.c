@@ -303,7 +303,7 @@ static void draw(const contest *c, problem p)
     rv_figure *curves = rv_study_figure(c->run, name, problems[p].title, "Mini-batch losses, averaged, each method at its best learning rate; one line a seed.",
                                         (rv_axis){.label = "step"}, (rv_axis){.label = "training loss", .log = log});
     snprintf(name, sizeof name, "rates-%s", problems[p].key);
-    rv_figure *grid = rv_study_figure(c->run, name, "over the learning rate", "Training loss at the end, seed 0; a run that diverged has no point.",
+    rv_figure *grid = rv_study_figure(c->run, name, "Over the learning rate", "Training loss at the end, seed 0; a run that diverged has no point.",
                                       (rv_axis){.label = "learning rate", .log = true}, (rv_axis){.label = "training loss", .log = log});
     rv_figure_half(curves);
     rv_figure_half(grid);

@@ -53,7 +53,7 @@ void rv_errors_histogram(rv_figure *figure, const char *name, const double *norm
             middle[filled] = low + (b + 0.5) * width;
             density[filled++] = density[b];
         }
-    rv_figure_series(figure, name, RV_SERIES_BOTH, filled, middle, density);
+    rv_figure_series(figure, name, RV_SERIES_LINE, filled, middle, density);
     free(x);
 }
 

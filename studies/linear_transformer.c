@@ -295,41 +295,30 @@ static void measure_condition(const race *r)
 
 /* ---- figures ------------------------------------------------------------------------------- */
 
-/* The loss of every seed at the best rates. */
-static void draw_losses(const race *r)
+/* The loss of every seed at the best rates, and beside it the loss at the end over the rates. */
+static void draw_set(const race *r, data_set set)
 {
-    double step[MOST];
+    char name[32];
+    double step[MOST], values[MOST_SEEDS * RATES];
     for (int i = 0; i < MOST; i++)
         step[i] = i * CHUNK;
-    for (int set = 0; set < SETS; set++) {
-        char name[32];
-        snprintf(name, sizeof name, "loss-%s", sets[set].key);
-        rv_figure *figure = rv_study_figure(r->run, name, sets[set].title, "Each method at its best learning rate; one line a seed.",
-                                            (rv_axis){.label = "step"}, (rv_axis){.label = set == FIXED ? "training loss" : "test loss", .log = true});
-        rv_figure_half(figure);
-        for (int m = 0; m < METHODS; m++)
-            for (int s = 0; s < r->run->seeds; s++) {
-                const group *p = &r->group[set * r->run->seeds + s];
-                rv_figure_series(figure, labels[m], RV_SERIES_LINE, p->chunks + 1, step, p->racers[r->best[set][m]].loss);
-            }
-    }
-}
-
-static void draw_rates(const race *r)
-{
-    rv_figure *figure = rv_study_figure(r->run, "rates", "The loss at the end over the learning rate",
-                                        "Geometric mean over seeds in a band that holds them all; the best rates are what the claims compare.",
-                                        (rv_axis){.label = "learning rate", .log = true}, (rv_axis){.label = "loss over the last 500 steps", .log = true});
-    for (int set = 0; set < SETS; set++)
-        for (int m = 0; m < METHODS; m++) {
-            char name[64];
-            double values[MOST_SEEDS * RATES];
-            snprintf(name, sizeof name, "%s, %s", labels[m], sets[set].title);
-            for (int s = 0; s < r->run->seeds; s++)
-                for (int k = 0; k < RATES; k++)
-                    values[s * RATES + k] = late_loss(&r->group[set * r->run->seeds + s], m * RATES + k);
-            rv_seed_band(figure, name, r->run->seeds, RATES, RATES, rates[m], values);
+    rv_axis loss = {.label = set == FIXED ? "training loss" : "test loss", .log = true};
+    snprintf(name, sizeof name, "loss-%s", sets[set].key);
+    rv_figure *curves = rv_study_figure(r->run, name, sets[set].title, "Each method at its best learning rate; one line a seed.", (rv_axis){.label = "step"}, loss);
+    snprintf(name, sizeof name, "rates-%s", sets[set].key);
+    rv_figure *grid = rv_study_figure(r->run, name, "Over the learning rate", "Mean loss over the last 500 steps: geometric mean over seeds in a band that holds them all.",
+                                      (rv_axis){.label = "learning rate", .log = true}, loss);
+    rv_figure_half(curves);
+    rv_figure_half(grid);
+    for (int m = 0; m < METHODS; m++) {
+        for (int s = 0; s < r->run->seeds; s++) {
+            const group *p = &r->group[(int)set * r->run->seeds + s];
+            rv_figure_series(curves, labels[m], RV_SERIES_LINE, p->chunks + 1, step, p->racers[r->best[set][m]].loss);
+            for (int k = 0; k < RATES; k++)
+                values[s * RATES + k] = late_loss(p, m * RATES + k);
         }
+        rv_seed_band(grid, labels[m], r->run->seeds, RATES, RATES, rates[m], values);
+    }
 }
 
 static void draw_noise(const race *r)
@@ -383,10 +372,10 @@ static rv_status run_race(race *r, rv_error *err)
         measure_set(r, (data_set)set);
     measure_noise(r);
     measure_condition(r);
-    draw_losses(r);
+    for (int set = 0; set < SETS; set++)
+        draw_set(r, (data_set)set);
     draw_noise(r);
     draw_condition(r);
-    draw_rates(r);
     return RV_OK;
 }
 
