@@ -36,8 +36,8 @@ static size_t number_length(const char *text, bool real)
     if (digits == 0)
         return 0;
     n += digits;
-    if (real && text[n] == '.')
-        n += 1 + strspn(text + n + 1, "0123456789");
+    size_t decimals = real && text[n] == '.' ? strspn(text + n + 1, "0123456789") : 0;
+    n += decimals ? 1 + decimals : 0; /* a full stop may follow the number */
     if (real && (text[n] == 'e' || text[n] == 'E')) {
         size_t sign = n + 1 + (text[n + 1] == '-' || text[n + 1] == '+'), power = strspn(text + sign, "0123456789");
         n = power ? sign + power : n;

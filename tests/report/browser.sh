@@ -54,6 +54,7 @@ study() { # NAME FIGURES SURFACES: sliders are moved, fields turned into surface
     open_page "$1" "$2"
     expect "$1" data-surfaces "$3"
     expect "$1" data-overflow-russian false
+    expect "$1" data-russian "ru true $2"
     expect "$1" data-english true
 }
 

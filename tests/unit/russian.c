@@ -55,6 +55,8 @@ static void test_numbers(void **state)
         expect(table, english, russian);
     }
     expect(table, "lr 1, loss none, at 3.0 %", NULL);
+    json_object_set_new(table, "It is %g.", json_string("Это %g."));
+    expect(table, "It is 2.", "Это 2.");
     json_decref(table);
 }
 
