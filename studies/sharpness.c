@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measures/draw.h"
 #include "ravine/probe.h"
 #include "studies/digits.h"
 
@@ -18,7 +19,7 @@
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "sharpness", params, PARAMS);
 
-enum { RATES = 3, EVERY = 50, MOST = 4096, RITZ = 14, DENSITY = 30, STARTS = 5, GRID = 400 };
+enum { RATES = 3, EVERY = 50, MOST = 4096, RITZ = 14, DENSITY = 30, STARTS = 5 };
 static const double rates[RATES] = {0.2, 0.4, 0.6};
 
 static const rv_claim claims[] = {
@@ -259,39 +260,20 @@ static rv_status rescale(rv_study_run *run, rv_objective *o, uint64_t seed, doub
 /* The spectrum at w: density with its error, and the trace by two routes. */
 static rv_status spectrum(rv_study_run *run, rv_objective *o, const double *w, rv_error *err)
 {
-    static rv_ritz ritz[STARTS * DENSITY];
-    int made[STARTS];
-    double x[GRID], density[GRID], error[GRID], low[GRID], high[GRID], mean = 0, squares = 0, least = 0, most = 0;
-    double n = (double)rv_layout_parameters(o->layout);
     rv_probe_target probe = {.objective = o, .batches = 1};
     rv_estimate hutchinson;
-    for (int k = 0; k < STARTS; k++) {
-        double sum = 0;
-        RV_TRY(rv_probe_lanczos(&probe, w, 0, (uint64_t)k, DENSITY, ritz + k * DENSITY, &made[k], err));
-        for (int i = 0; i < made[k]; i++)
-            sum += n * ritz[k * DENSITY + i].weight * ritz[k * DENSITY + i].value;
-        mean += sum / STARTS;
-        squares += sum * sum / STARTS;
-        least = fmin(least, ritz[k * DENSITY].value);
-        most = fmax(most, ritz[k * DENSITY + made[k] - 1].value);
+    rv_spectrum s;
+    rv_status status = rv_probe_spectrum(&probe, w, 0, STARTS, DENSITY, &s, err);
+    if (status == RV_OK)
+        status = rv_probe_trace(&probe, w, 1, 20, &hutchinson, err);
+    if (status == RV_OK) {
+        rv_study_measure(run, "trace", fabs(s.trace.mean - hutchinson.mean) / hypot(s.trace.error, hutchinson.error));
+        rv_draw_spectrum(rv_study_figure(run, "spectrum", "The spectrum of the Hessian", "Stochastic Lanczos quadrature, band: standard error over five starts. "
+                                         "Most eigenvalues are near zero, a few stand apart.",
+                                         (rv_axis){.label = "eigenvalue"}, (rv_axis){.label = "density", .log = true}), &s);
     }
-    RV_TRY(rv_probe_trace(&probe, w, 1, 20, &hutchinson, err));
-    double variance = fmax(squares - mean * mean, 0) / (STARTS - 1) + hutchinson.error * hutchinson.error;
-    rv_study_measure(run, "trace", fabs(mean - hutchinson.mean) / sqrt(variance));
-    double span = most - least;
-    for (int i = 0; i < GRID; i++)
-        x[i] = least - 0.05 * span + 1.1 * span * i / (GRID - 1);
-    rv_spectral_density(ritz, made, STARTS, DENSITY, 0.01 * span, GRID, x, density, error);
-    for (int i = 0; i < GRID; i++) {
-        density[i] = fmax(density[i], 1e-9);
-        low[i] = fmax(density[i] - error[i], 1e-9);
-        high[i] = density[i] + error[i];
-    }
-    rv_figure *figure = rv_study_figure(run, "spectrum", "The spectrum of the Hessian", "Stochastic Lanczos quadrature, band: standard error over five starts. "
-                                        "Most eigenvalues are near zero, a few stand apart.",
-                                        (rv_axis){.label = "eigenvalue"}, (rv_axis){.label = "density", .log = true});
-    rv_figure_band(figure, "density", GRID, x, density, low, high);
-    return RV_OK;
+    rv_spectrum_release(&s);
+    return status;
 }
 
 static rv_status rescalings(rv_study_run *run, const params *o, rv_error *err)

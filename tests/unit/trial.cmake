@@ -1,1 +1,2 @@
 ravine_test(unit_trial ${CMAKE_CURRENT_LIST_DIR}/trial.c unit)
+ravine_test(unit_point ${CMAKE_CURRENT_LIST_DIR}/point.c unit)

@@ -63,6 +63,7 @@ function switchTheme() {
 
 function assemble(data) {
   if (data.study) assembleStudy(data);
+  else if (data.probe) assembleProbe(data);
   else assembleRuns(data);
   document.getElementById("foot").replaceChildren(`Written by Ravine ${data.version} on ${day(data.made)}. Charts by Plotly.js.`);
 }
