@@ -25,7 +25,7 @@ BELOW = {
     "bench": "core tensor objective optim workload trial",
     "report": "core tensor objective optim workload trial",
     "measure": "core tensor objective workload trial probe report",
-    "study": "core tensor graph nn data objective optim workload trial probe report measure",
+    "study": "core tensor graph nn data objective optim workload trial bench probe report measure",
     "cli": "core tensor graph nn data objective optim workload trial probe bench report measure study",
 }
 # Single headers that a room may see beside the rooms below it.
