@@ -330,6 +330,21 @@ void rv_config_release(rv_config *config)
     *config = (rv_config){0};
 }
 
+rv_status rv_config_objective(const rv_config *config, const char *data, rv_pool *pool,
+                              void (*note)(void *, const char *), void *context, rv_objective **out, rv_error *err)
+{
+    enum { F32, BF16, F64 }; /* as in the table */
+    const rv_train_params *p = &config->train;
+    rv_workload_env env = {.data = data,
+                           .pool = pool,
+                           .backend = p->precision == F64 ? RV_BACKEND_REF : RV_BACKEND_CPU,
+                           .bf16 = p->precision == BF16,
+                           .batch = p->batch,
+                           .note = note,
+                           .note_context = context};
+    return config->workload->make(config->workload_params, &env, out, err);
+}
+
 rv_dtype rv_config_state_dtype(const rv_config *config)
 {
     return config->train.state_dtype == 1 ? RV_BF16 : RV_F32;

@@ -50,6 +50,10 @@ rv_status rv_config_resolve(rv_config *config, const char *text, bool environmen
                             int count, rv_error *err);
 void rv_config_release(rv_config *config);
 
+/* The workload's objective as this configuration trains it; data and note as in rv_workload_env. */
+rv_status rv_config_objective(const rv_config *config, const char *data, rv_pool *pool,
+                              void (*note)(void *, const char *), void *context, rv_objective **out, rv_error *err);
+
 /* The state_dtype option of the optimizer. */
 rv_dtype rv_config_state_dtype(const rv_config *config);
 

@@ -63,6 +63,7 @@ function switchTheme() {
 
 function assemble(data) {
   if (data.study) assembleStudy(data);
+  else if (data.probe) assembleProbe(data);
   else assembleRuns(data);
   document.getElementById("foot").replaceChildren(say("Written by Ravine %s on %s. Charts by Plotly.js.", data.version, day(data.made)));
 }
