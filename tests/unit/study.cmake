@@ -1,1 +1,3 @@
 ravine_test(unit_study ${CMAKE_CURRENT_LIST_DIR}/study.c unit)
+ravine_test(unit_concentration ${CMAKE_CURRENT_LIST_DIR}/concentration.c unit)
+ravine_test(unit_study_modular ${CMAKE_CURRENT_LIST_DIR}/study_modular.c unit)

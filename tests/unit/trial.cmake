@@ -1,1 +1,2 @@
 ravine_test(unit_trial ${CMAKE_CURRENT_LIST_DIR}/trial.c unit)
+ravine_test(unit_trial_pause ${CMAKE_CURRENT_LIST_DIR}/trial_pause.c unit)
