@@ -23,7 +23,7 @@ rv_status rv_descend(rv_descent *d, void *w, rv_error *err)
     void *g = rv_study_vector(d->objective, err);
     if (!g)
         return RV_E_MEMORY;
-    rv_optimizer_options options = {.method = d->method, .params = d->params, .dtype = d->objective->dtype,
+    rv_optimizer_options options = {.method = d->method, .params = d->params, .rules = d->rules, .dtype = d->objective->dtype,
                                     .seed = d->seed};
     rv_status status = rv_optimizer_new_flat(&optimizer, &options, d->objective->layout, w, err);
     if (status == RV_OK && d->prepare)

@@ -91,58 +91,63 @@ static const variant variants[RV_GROK_KINDS] = {
     [RV_GROK_MOST] = {TABLES, ADDITION("0.7"), ORTHO, 600},
 };
 
-enum { LONG_STEPS = 1000000 }; /* of the transformer without decay: the slide's axis */
+enum { LONG_STEPS = 1000000, CONFIG_SIZE = 1024 }; /* steps of the transformer without decay: the slide's axis */
 
 static bool wanted(const params *o, group g)
 {
     return g == PERCEPTRON || (g == TRANSFORMER && o->steps > 0) || (g == STABLE && o->stablemax) || (g == TABLES && o->tables);
 }
 
-/* The trial of a variant; the transformer without decay has a budget for years and is paused. */
-static void configure(rv_modular_run *r, const params *o, rv_grok_kind kind, int seed)
+/* The trial of a variant; the transformer without decay has a budget for a day and is paused. */
+static rv_status configure(rv_study_trial *t, const params *o, rv_grok_kind kind, int seed, rv_error *err)
 {
     const variant *v = &variants[kind];
     bool transformer = v->group == TRANSFORMER, endless = kind == RV_GROK_NONE;
     int64_t steps = endless ? LONG_STEPS : kind == RV_GROK_FLAT ? o->epochs : v->steps;
-    r->expected = endless ? o->steps : steps;
-    r->pause = endless ? o->steps : 0;
-    snprintf(r->config, sizeof r->config,
-             "{\"workload\":\"%s\",\"workload_params\":{%s,\"split\":%d},%s,\"train\":{\"seed\":%d,\"steps\":%lld,\"eval_every\":%d,\"log_every\":100,\"target\":0.99}}",
+    t->pause = endless ? o->steps : 0;
+    t->config = malloc(CONFIG_SIZE);
+    if (!t->config)
+        return rv_fail(err, RV_E_MEMORY, "no memory for a configuration");
+    snprintf(t->config, CONFIG_SIZE,
+             "{\"workload\":\"%s\",\"workload_params\":{%s,\"split\":%d},%s,\"train\":{\"seed\":%d,\"steps\":%lld,"
+             "\"eval_every\":%d,\"log_every\":100,\"target\":0.99}}",
              transformer ? "modular-division" : "modular-perceptron", v->data, seed, v->method, seed, (long long)steps,
              transformer ? 50 : 10);
+    rv_modular_prepare(t);
+    return RV_OK;
 }
 
 /* ---- what the curves say ------------------------------------------------------------------- */
 
 /* Steps to understand, or as many as were made without. */
-static double wait_of(const rv_modular_run *r)
+static double wait_of(const rv_study_trial *r)
 {
     double grokked = rv_grok_grokked(r);
-    return isnan(grokked) ? r->step[r->n - 1] : grokked;
+    return isnan(grokked) ? (double)r->steps : grokked;
 }
 
-static double best_accuracy(const rv_modular_run *r)
+static double best_accuracy(const rv_study_trial *r)
 {
     double best = 0;
-    for (int i = 0; i < r->n; i++)
-        best = fmax(best, r->value[RV_VALIDATION_ACCURACY][i]);
+    for (int i = 0; i < r->count; i++)
+        best = fmax(best, rv_modular_curve(r, RV_VALIDATION_ACCURACY)[i]);
     return best;
 }
 
 /* The ratio of two measures at a step. */
-static double ratio_at(const rv_modular_run *r, rv_measure above, rv_measure below, double step)
+static double ratio_at(const rv_study_trial *r, rv_measure above, rv_measure below, double step)
 {
     return rv_modular_at(r, above, step) / rv_modular_at(r, below, step);
 }
 
 static void judge_transformer(rv_study_run *run, const rv_grok *g, int seed)
 {
-    const rv_modular_run *decay = rv_grok_run(g, RV_GROK_DECAY, seed), *none = rv_grok_run(g, RV_GROK_NONE, seed);
+    const rv_study_trial *decay = rv_grok_run(g, RV_GROK_DECAY, seed), *none = rv_grok_run(g, RV_GROK_NONE, seed);
     double memorised = rv_grok_memorised(decay), grokked = rv_grok_grokked(decay), at = (double)g->pause;
     rv_study_measure(run, "memorises", memorised);
     rv_study_measure(run, "groks", grokked);
     rv_study_measure(run, "delay", grokked / memorised);
-    rv_study_note(run, "Seed %d: the transformer with decay 1 took %.0f steps and %.0f s of one core.", seed, grokked, decay->seconds);
+    rv_study_note(run, "Seed %d: the transformer with decay 1 took %.0f steps and %.0f s.", seed, grokked, decay->seconds);
     rv_study_measure(run, "none_memorises", rv_grok_memorised(none));
     rv_study_measure(run, "none_waits", rv_modular_at(none, RV_VALIDATION_ACCURACY, at));
     rv_study_measure(run, "shrinks", rv_modular_at(decay, RV_WEIGHT_NORM, grokked) / rv_modular_at(decay, RV_WEIGHT_NORM, memorised));
@@ -155,7 +160,7 @@ static void judge_transformer(rv_study_run *run, const rv_grok *g, int seed)
 
 static void judge_perceptron(rv_study_run *run, const rv_grok *g, int seed)
 {
-    const rv_modular_run *flat = rv_grok_run(g, RV_GROK_FLAT, seed), *ortho = rv_grok_run(g, RV_GROK_ORTHO, seed);
+    const rv_study_trial *flat = rv_grok_run(g, RV_GROK_FLAT, seed), *ortho = rv_grok_run(g, RV_GROK_ORTHO, seed);
     double grokked = rv_grok_grokked(ortho);
     rv_study_measure(run, "flat_memorises", rv_grok_memorised(flat));
     rv_study_measure(run, "flat_waits", best_accuracy(flat));
@@ -179,7 +184,7 @@ static void judge_stablemax(rv_study_run *run, const rv_grok *g, int seed)
 
 static void judge_tables(rv_study_run *run, const rv_grok *g, int seed)
 {
-    const rv_modular_run *product = rv_grok_run(g, RV_GROK_MULTIPLY, seed);
+    const rv_study_trial *product = rv_grok_run(g, RV_GROK_MULTIPLY, seed);
     double most = 0;
     for (rv_grok_kind k = RV_GROK_SUBTRACT; k <= RV_GROK_SQUARES; k++) {
         double steps = rv_grok_grokked(rv_grok_run(g, k, seed));
@@ -210,41 +215,41 @@ static void judge(rv_study_run *run, const rv_grok *g)
 static rv_status run_all(rv_study_run *run, const params *o, rv_grok *g, rv_error *err)
 {
     int count = 0;
-    rv_modular_run *list = calloc((size_t)RV_GROK_KINDS * (size_t)g->seeds, sizeof *list);
+    rv_status status = RV_OK;
+    rv_study_trial **list = calloc((size_t)RV_GROK_KINDS * (size_t)g->seeds, sizeof *list);
     if (!list)
         return rv_fail(err, RV_E_MEMORY, "no memory for the runs");
     for (rv_grok_kind k = 0; k < RV_GROK_KINDS; k++) {
         g->present[k] = wanted(o, variants[k].group);
-        for (int s = 0; s < g->seeds && g->present[k]; s++)
-            configure(&list[count++], o, k, s);
+        for (int s = 0; s < g->seeds && g->present[k] && status == RV_OK; s++) {
+            list[count] = &g->runs[(int)k * g->seeds + s];
+            status = configure(list[count++], o, k, s, err);
+        }
     }
-    rv_status status = rv_modular_run_all(run, list, count, err);
-    count = 0;
-    for (rv_grok_kind k = 0; k < RV_GROK_KINDS; k++)
-        for (int s = 0; s < g->seeds && g->present[k]; s++)
-            g->runs[(int)k * g->seeds + s] = list[count++];
+    if (status == RV_OK)
+        status = rv_study_trials(run, list, count, 0, 1, err);
     free(list);
     return status;
 }
 
-/* The run of the slide, as far as it is. */
-static rv_status go_on(rv_study_run *run, const params *o, rv_grok *g, rv_error *err)
+/* The run of the slide.  When the user stops it, that is how far it is. */
+static rv_status go_on(rv_study_run *run, rv_study_trial *t, rv_error *err)
 {
-    rv_modular_run *r = &g->runs[(int)RV_GROK_NONE * g->seeds];
-    if (!g->present[RV_GROK_NONE])
-        return RV_OK;
-    r->pause = 0;
-    r->expected = LONG_STEPS;
-    if (o->long_run)
-        RV_TRY(rv_modular_go_on(run, r, err));
-    double grokked = rv_grok_grokked(r), memorised = rv_grok_memorised(r);
+    t->pause = 0;
+    t->done = !t->paused;
+    rv_status status = rv_study_trials(run, &t, 1, 0, 1, err);
+    return status == RV_E_INTERRUPTED ? RV_OK : status;
+}
+
+static void tell_long_run(rv_study_run *run, const rv_study_trial *t)
+{
+    double grokked = rv_grok_grokked(t), memorised = rv_grok_memorised(t);
     if (isnan(grokked))
         rv_study_note(run, "The first transformer without decay has made %lld steps, %.0f times those to memorise, and has %.1f %% of the "
                            "validation half right; --set long_run=true goes on from there.",
-                      (long long)r->steps, (double)r->steps / memorised, 100 * rv_modular_at(r, RV_VALIDATION_ACCURACY, HUGE_VAL));
+                      (long long)t->steps, (double)t->steps / memorised, 100 * rv_modular_at(t, RV_VALIDATION_ACCURACY, HUGE_VAL));
     else
         rv_study_note(run, "The first transformer without decay has understood after %.0f steps, %.0f times those to memorise.", grokked, grokked / memorised);
-    return RV_OK;
 }
 
 static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
@@ -255,14 +260,17 @@ static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
     if (!g.runs)
         return rv_fail(err, RV_E_MEMORY, "no memory for the runs");
     rv_status status = run_all(run, o, &g, err);
-    if (status == RV_OK)
+    rv_study_trial *longest = &g.runs[(int)RV_GROK_NONE * g.seeds];
+    if (status == RV_OK && o->long_run && g.present[RV_GROK_NONE])
+        status = go_on(run, longest, err);
+    if (status == RV_OK) {
         judge(run, &g);
-    if (status == RV_OK)
-        status = go_on(run, o, &g, err);
-    if (status == RV_OK)
+        if (g.present[RV_GROK_NONE])
+            tell_long_run(run, longest);
         rv_grok_draw(run, &g);
+    }
     for (int i = 0; i < RV_GROK_KINDS * g.seeds; i++)
-        rv_modular_release(&g.runs[i]);
+        rv_study_trial_release(&g.runs[i]);
     free(g.runs);
     return status;
 }

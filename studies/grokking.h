@@ -28,22 +28,22 @@ typedef enum rv_grok_kind {
 typedef struct rv_grok {
     int seeds;
     bool present[RV_GROK_KINDS];
-    rv_modular_run *runs; /* [kinds * seeds] */
+    rv_study_trial *runs; /* [kinds * seeds] */
     int64_t pause;        /* steps of the transformer without decay that are judged */
 } rv_grok;
 
-static inline const rv_modular_run *rv_grok_run(const rv_grok *g, rv_grok_kind kind, int seed)
+static inline const rv_study_trial *rv_grok_run(const rv_grok *g, rv_grok_kind kind, int seed)
 {
     return &g->runs[(int)kind * g->seeds + seed];
 }
 
 enum { RV_GROK_LEVEL_PERCENT = 99 };
 /* Steps to 99 % of the training and of the validation split; NaN: not reached. */
-static inline double rv_grok_memorised(const rv_modular_run *r)
+static inline double rv_grok_memorised(const rv_study_trial *r)
 {
     return rv_modular_reached(r, RV_TRAIN_ACCURACY, RV_GROK_LEVEL_PERCENT / 100.0);
 }
-static inline double rv_grok_grokked(const rv_modular_run *r)
+static inline double rv_grok_grokked(const rv_study_trial *r)
 {
     return rv_modular_reached(r, RV_VALIDATION_ACCURACY, RV_GROK_LEVEL_PERCENT / 100.0);
 }

@@ -7,17 +7,18 @@
 static const double CLOSE = 1.01; /* points that are nearer than this factor look the same on a logarithmic axis */
 
 /* One measure of one run as a line, thinned for the axis; at most up to a step. */
-static void draw_line(rv_figure *figure, const char *name, const rv_modular_run *r, rv_measure what, double up_to)
+static void draw_line(rv_figure *figure, const char *name, const rv_study_trial *r, rv_measure what, double up_to)
 {
-    double *x = malloc(2 * ((size_t)r->n + 1) * sizeof *x), last = 0;
+    double *x = malloc(2 * ((size_t)r->count + 1) * sizeof *x), *y = x ? x + r->count : NULL, last = 0;
+    const double *value = rv_modular_curve(r, what);
     int n = 0;
-    for (int i = 0; x && i < r->n && r->step[i] <= up_to; i++)
-        if (r->step[i] >= last * CLOSE || i == r->n - 1) {
+    for (int i = 0; x && i < r->count && r->step[i] <= up_to; i++)
+        if (r->step[i] >= last * CLOSE || i == r->count - 1) {
             x[n] = last = r->step[i];
-            x[r->n + 1 + n++] = r->value[what][i];
+            y[n++] = value[i];
         }
     if (x)
-        rv_figure_series(figure, name, RV_SERIES_LINE, n, x, x + r->n + 1);
+        rv_figure_series(figure, name, RV_SERIES_LINE, n, x, y);
     free(x);
 }
 
@@ -135,7 +136,7 @@ static void draw_long(rv_study_run *run, const rv_grok *g)
 {
     if (!g->present[RV_GROK_NONE])
         return;
-    const rv_modular_run *r = rv_grok_run(g, RV_GROK_NONE, 0);
+    const rv_study_trial *r = rv_grok_run(g, RV_GROK_NONE, 0);
     rv_figure *figure = rv_study_figure(run, "long_run", "The slide's picture: no decay, so far", "The run of seed 0, which --set long_run=true goes on with: accuracy over all steps made.",
                                         (rv_axis){.label = "step", .log = true, .low = 1, .high = 1000000}, accuracy);
     draw_line(figure, "training", r, RV_TRAIN_ACCURACY, HUGE_VAL);

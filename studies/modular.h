@@ -1,9 +1,8 @@
-/* Trials on tables of modular arithmetic, and the curves that tell memorising from understanding. */
+/* What tells memorising from understanding in trials on tables of modular arithmetic. */
 #ifndef RV_STUDIES_MODULAR_H
 #define RV_STUDIES_MODULAR_H
 
-#include "ravine/trial.h"
-#include "studies/study.h"
+#include "studies/trials.h"
 
 typedef enum rv_measure {
     RV_TRAIN_ACCURACY,
@@ -15,31 +14,14 @@ typedef enum rv_measure {
     RV_MEASURES
 } rv_measure;
 
-/* A trial and what its log says, evaluation by evaluation. */
-typedef struct rv_modular_run {
-    char config[1024]; /* partial, JSON: workload modular-division or modular-perceptron */
-    int64_t pause;     /* as rv_trial_options has it */
-    int64_t expected;  /* steps, for the progress */
-    /* out */
-    int n;
-    double *step;              /* [n] */
-    double *value[RV_MEASURES]; /* [n] each, behind step */
-    double seconds;            /* of training, one thread */
-    int64_t steps;             /* made so far */
-    bool over;                 /* false: paused or stopped; it can go on */
-} rv_modular_run;
+/* Makes a trial measure all of the above: its workload is modular-division or modular-perceptron. */
+void rv_modular_prepare(rv_study_trial *t);
 
-/* Runs, resumes or only reads all of them, side by side on the study's workers, in DIR/trials, and fills their
- * curves, to be released also after a failure.  RV_E_INTERRUPTED: the user stopped; every trial keeps its
- * checkpoint. */
-rv_status rv_modular_run_all(rv_study_run *run, rv_modular_run *runs, int count, rv_error *err);
-/* One more session of a single run on all workers.  When the user stops it, that is how far it is: RV_OK. */
-rv_status rv_modular_go_on(rv_study_run *run, rv_modular_run *r, rv_error *err);
-void rv_modular_release(rv_modular_run *r);
-
+/* [count], one value for every entry of t->step. */
+const double *rv_modular_curve(const rv_study_trial *t, rv_measure what);
 /* The first evaluated step at which a value is at least `level`, or NaN. */
-double rv_modular_reached(const rv_modular_run *r, rv_measure what, double level);
+double rv_modular_reached(const rv_study_trial *t, rv_measure what, double level);
 /* The value at the last evaluation up to a step; NaN: there is none, or step is NaN. */
-double rv_modular_at(const rv_modular_run *r, rv_measure what, double step);
+double rv_modular_at(const rv_study_trial *t, rv_measure what, double step);
 
 #endif

@@ -24,7 +24,7 @@ BELOW = {
     "trial": "core tensor objective optim workload",
     "bench": "core tensor objective optim workload trial",
     "report": "core tensor objective optim workload trial",
-    "study": "core tensor graph nn data objective optim workload trial probe report",
+    "study": "core tensor graph nn data objective optim workload trial bench probe report",
     "cli": "core tensor graph nn data objective optim workload trial probe bench report study",
 }
 # Single headers that a room may see beside the rooms below it.

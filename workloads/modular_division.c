@@ -13,6 +13,7 @@
     INT(layers, 2, 1, 64, 0, "transformer blocks")                                               \
     INT(width, 128, 1, 8192, 0, "of the residual stream")                                        \
     INT(heads, 4, 1, 256, 0, "of attention; must divide width")                                  \
+    REAL(label_smoothing, 0, 0, 1, RV_PARAM_OPEN_HI, "mass of a label that training spreads over all classes") \
     CHOICE(norm, "post|pre", "post", "where the layer norms stand")                              \
     CHOICE(loss, "softmax|stablemax", "softmax", "what makes logits probabilities")
 
@@ -43,7 +44,8 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
                      .weight_init = rv_init_torch_linear(o->width),
                      .bias_init = rv_init_torch_linear(o->width)};
     rv_value logits = rv_nn_linear(graph, "head", x, head); /* [rows, p + 2] */
-    rv_nn_classify_by(graph, logits, inputs[1], o->loss == 1);
+    rv_nn_classify(graph, logits, inputs[1], (rv_cross_entropy_options){.label_smoothing = o->label_smoothing,
+                                                                        .stablemax = o->loss == 1});
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)

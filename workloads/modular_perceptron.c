@@ -45,7 +45,8 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
     layer.out = o->p;
     layer.role = RV_ROLE_HEAD;
     layer.act = RV_ACT_NONE;
-    rv_nn_classify_by(graph, rv_nn_linear(graph, "head", x, layer), inputs[1], o->loss == 1);
+    rv_nn_classify(graph, rv_nn_linear(graph, "head", x, layer), inputs[1],
+                   (rv_cross_entropy_options){.stablemax = o->loss == 1});
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)

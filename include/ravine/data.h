@@ -23,6 +23,8 @@ struct rv_source {
     int64_t examples[3];   /* per split; of windows of text: every start position */
     bool draw;             /* training examples are drawn with replacement, not by epochs */
     int classes;           /* of the labels */
+    const int64_t *counts; /* [classes]: how often each occurs in the training split; NULL: not counted */
+    const char *const *names; /* [classes], or NULL: they have none */
     /* Writes count examples: ids[i] in [0, examples[split]), or -1 for padding, which gets
      * zeros and labels -1.  inputs[k]: memory of count * input_shape[k] elements, floats of
      * type dtype.  Augmentation (training split) draws from augment at index ids-independent
@@ -64,6 +66,30 @@ RV_API rv_status rv_source_modular(rv_source **out, const rv_modular *table, rv_
  * when tinyshakespeare/input.txt is absent below it, a procedural text of about the same
  * size and alphabet (a seeded grammar, words by Zipf's law) takes its place. */
 RV_API rv_status rv_source_text(rv_source **out, const char *data, int block, rv_error *err);
+
+/* Windows of text over a vocabulary of words; inputs: tokens i32 [block] and labels i32 [block] (the next
+ * word of each) or, with `last`, i32 [] (the word after the window).  Training windows go by epochs. */
+typedef enum rv_word_text {
+    RV_WORDS_TINYSHAKESPEARE, /* lower case; runs of letters, digits and ' are words, and so is every other sign;
+                               * the last tenth validates */
+    RV_WORDS_PTB,             /* as the file has its words, <eos> ends every line; official splits */
+    RV_WORDS_WIKITEXT2,       /* likewise */
+    RV_WORDS_GRAMMAR          /* the procedural play, read as tinyshakespeare is; takes the place of a text that
+                               * is not below the data folder */
+} rv_word_text;
+typedef struct rv_words {
+    rv_word_text text;
+    int block;      /* words of a window, >= 1 */
+    int stride;     /* words between the starts of training windows; 0: block, every word is a label once */
+    int vocabulary; /* most classes, <unk> among them; 0: all words of the training split.  Otherwise >= 2 */
+    int64_t limit;  /* > 0: keep that many first words of the training split, before anything is counted */
+    bool whole;     /* of a play: all of it trains, there is no validation split */
+    bool last;
+} rv_words;
+/* Classes are in order of falling frequency in the training split (ties: the earlier word first), counts and
+ * names are set.  Words outside the vocabulary are <unk>, a class only where the text has the word or
+ * something falls to it; then it is ranked by its count like any other. */
+RV_API rv_status rv_source_words(rv_source **out, const rv_words *words, const char *data, rv_error *err);
 
 /* Images; inputs: pixels float [h, w, c], standardised per channel by the training set's
  * mean and deviation, label i32 [].  The last `validation` training images are the

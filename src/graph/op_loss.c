@@ -42,10 +42,9 @@ static rv_cost cross_entropy_cost(const rv_node *node)
 
 /* The mass that example with label y puts on -log p[c]: 1 - smoothing on its own class
  * and smoothing / classes on every one, each times that class's weight. */
-static double class_mass(const rv_cross_entropy_attr *attr, int64_t classes, int64_t y, int64_t c)
+static double class_mass(const double *weights, double smoothing, int64_t classes, int64_t y, int64_t c)
 {
-    const double weight = attr->class_weights ? attr->class_weights[c] : 1;
-    return weight * ((c == y ? 1 - attr->label_smoothing : 0) + attr->label_smoothing / (double)classes);
+    return (weights ? weights[c] : 1) * ((c == y ? 1 - smoothing : 0) + smoothing / (double)classes);
 }
 
 /* What softmax exponentiates: the logit itself or, for StableMax, log s(x) = sign(x) log(1 + |x|). */
@@ -79,6 +78,7 @@ static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
     const int64_t rows = rv_shape_size(&node->in_shape[1]), classes = node->in_shape[0].dim[node->in_shape[0].rank - 1];
     const double *logits = call->in[0]; /* [rows, classes] */
     const int32_t *labels = call->in[1];
+    const double smoothing = rv_smoothing(call);
     double *out = call->out, sum = 0, weight = 0;
     for (int64_t r = 0; r < rows; r++) {
         const int32_t y = labels[r];
@@ -89,7 +89,7 @@ static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
                            node->name, (long long)r, (long long)classes, y);
         const double *x = logits + r * classes, norm = log_sum_exp(attr, x, classes);
         for (int64_t c = 0; c < classes; c++)
-            sum += class_mass(attr, classes, y, c) * (norm - score(attr, x[c]));
+            sum += class_mass(attr->class_weights, smoothing, classes, y, c) * (norm - score(attr, x[c]));
         weight += attr->class_weights ? attr->class_weights[y] : 1;
     }
     out[0] = sum;
@@ -105,6 +105,7 @@ static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
     const int64_t rows = rv_shape_size(&node->in_shape[1]), classes = node->in_shape[0].dim[node->in_shape[0].rank - 1];
     const double *logits = call->in[0], *gout = call->gout;
     const int32_t *labels = call->in[1];
+    const double smoothing = rv_smoothing(call);
     double *g = rv_ref_gradient(call, 0);
     for (int64_t r = 0; g && r < rows; r++) {
         if (labels[r] < 0)
@@ -112,10 +113,11 @@ static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
         const double *x = logits + r * classes, norm = log_sum_exp(attr, x, classes);
         double total = 0;
         for (int64_t c = 0; c < classes; c++)
-            total += class_mass(attr, classes, labels[r], c);
+            total += class_mass(attr->class_weights, smoothing, classes, labels[r], c);
         for (int64_t c = 0; c < classes; c++)
             g[r * classes + c] += gout[0] * score_slope(attr, x[c]) *
-                                  (total * exp(score(attr, x[c]) - norm) - class_mass(attr, classes, labels[r], c));
+                                  (total * exp(score(attr, x[c]) - norm) -
+                                   class_mass(attr->class_weights, smoothing, classes, labels[r], c));
     }
     return RV_OK;
 }

@@ -19,7 +19,8 @@ static char dir[] = "/tmp/ravine-modular-XXXXXX";
 typedef struct setting {
     rv_study_options options;
     rv_study_run run;
-    rv_modular_run runs[RUNS];
+    rv_study_trial runs[RUNS];
+    rv_study_trial *list[RUNS];
     char path[128];
 } setting;
 
@@ -38,8 +39,9 @@ static void prepare(setting *t, const char *folder, int workers, const volatile 
     t->run = (rv_study_run){.options = &t->options};
     assert_int_equal(rv_pool_new(&t->run.pool, workers, NULL), RV_OK);
     for (int i = 0; i < RUNS; i++) {
-        snprintf(t->runs[i].config, sizeof t->runs[i].config, "%s", configs[i]);
-        t->runs[i].expected = 20;
+        t->runs[i].config = strdup(configs[i]);
+        rv_modular_prepare(&t->runs[i]);
+        t->list[i] = &t->runs[i];
     }
     t->runs[2].pause = 10;
 }
@@ -47,23 +49,24 @@ static void prepare(setting *t, const char *folder, int workers, const volatile 
 static void release(setting *t)
 {
     for (int i = 0; i < RUNS; i++)
-        rv_modular_release(&t->runs[i]);
+        rv_study_trial_release(&t->runs[i]);
     rv_pool_free(t->run.pool);
 }
 
 static void run_all(setting *t)
 {
     rv_error err = {0};
-    if (rv_modular_run_all(&t->run, t->runs, RUNS, &err) != RV_OK)
+    if (rv_study_trials(&t->run, t->list, RUNS, 0, 1, &err) != RV_OK)
         fail_msg("%s", err.message);
 }
 
-static void same_curves(const rv_modular_run *a, const rv_modular_run *b)
+static void same_curves(const rv_study_trial *a, const rv_study_trial *b)
 {
-    assert_int_equal(a->n, b->n);
-    assert_memory_equal(a->step, b->step, (size_t)a->n * sizeof *a->step);
-    for (int m = 0; m < RV_MEASURES; m++)
-        assert_memory_equal(a->value[m], b->value[m], (size_t)a->n * sizeof *a->value[m]);
+    assert_int_equal(a->count, b->count);
+    size_t size = (size_t)a->count * sizeof *a->step;
+    assert_memory_equal(a->step, b->step, size);
+    assert_memory_equal(a->further, b->further, RV_MEASURES * size);
+    assert_memory_equal(a->value, rv_modular_curve(b, RV_VALIDATION_ACCURACY), size);
 }
 
 static void workers_change_nothing(void **state)
@@ -76,11 +79,12 @@ static void workers_change_nothing(void **state)
     run_all(&three);
     for (int i = 0; i < RUNS; i++)
         same_curves(&one.runs[i], &three.runs[i]);
-    assert_true(one.runs[0].over && !one.runs[2].over);
-    assert_int_equal(one.runs[0].n, 5); /* steps 1, 5, 10, 15, 20 */
-    assert_int_equal(one.runs[2].n, 3);
-    assert_true(one.runs[0].value[RV_TRAIN_LOSS][4] != one.runs[1].value[RV_TRAIN_LOSS][4]);
-    assert_true(one.runs[0].value[RV_WEIGHT_NORM][0] > 0);
+    assert_true(!one.runs[0].paused && one.runs[2].paused);
+    assert_int_equal(one.runs[0].count, 5); /* steps 1, 5, 10, 15, 20 */
+    assert_int_equal(one.runs[2].count, 3);
+    assert_int_equal(one.runs[2].steps, 10);
+    assert_true(rv_modular_curve(&one.runs[0], RV_TRAIN_LOSS)[4] != rv_modular_curve(&one.runs[1], RV_TRAIN_LOSS)[4]);
+    assert_true(rv_modular_at(&one.runs[0], RV_WEIGHT_NORM, 1) > 0);
     prepare(&again, "one", 1, NULL);
     run_all(&again); /* only read */
     for (int i = 0; i < RUNS; i++)
@@ -90,52 +94,56 @@ static void workers_change_nothing(void **state)
     release(&again);
 }
 
+/* Pausing leaves no trace, and a lone trial has all workers. */
 static void goes_on(void **state)
 {
     (void)state;
     setting paused, whole;
-    prepare(&paused, "paused", 1, NULL);
+    prepare(&paused, "paused", 2, NULL);
     prepare(&whole, "whole", 1, NULL);
     whole.runs[2].pause = 0;
     run_all(&paused);
     run_all(&whole);
     paused.runs[2].pause = 0;
-    assert_int_equal(rv_modular_go_on(&paused.run, &paused.runs[2], NULL), RV_OK);
-    assert_true(paused.runs[2].over);
+    paused.runs[2].done = false;
+    assert_int_equal(rv_study_trials(&paused.run, &paused.list[2], 1, 0, 1, NULL), RV_OK);
+    assert_true(paused.runs[2].done && !paused.runs[2].paused);
     same_curves(&paused.runs[2], &whole.runs[2]);
     release(&paused);
     release(&whole);
 }
 
-/* A stop is an interruption of the whole, but only the present state of a long run. */
+/* A trial that was stopped has the curve so far. */
 static void stops(void **state)
 {
     (void)state;
     volatile int stop = 1;
     setting t;
     prepare(&t, "stopped", 1, &stop);
-    assert_int_equal(rv_modular_run_all(&t.run, t.runs, RUNS, NULL), RV_E_INTERRUPTED);
+    assert_int_equal(rv_study_trials(&t.run, t.list, RUNS, 0, 1, NULL), RV_E_INTERRUPTED);
     stop = 0;
     run_all(&t);
     stop = 1;
     t.runs[2].pause = 0;
-    assert_int_equal(rv_modular_go_on(&t.run, &t.runs[2], NULL), RV_OK);
-    assert_false(t.runs[2].over);
-    assert_int_equal(t.runs[2].n, 3);
+    t.runs[2].done = false;
+    assert_int_equal(rv_study_trials(&t.run, &t.list[2], 1, 0, 1, NULL), RV_E_INTERRUPTED);
+    assert_false(t.runs[2].done);
+    assert_int_equal(t.runs[2].count, 3);
     release(&t);
 }
 
 static void reads_curves(void **state)
 {
     (void)state;
-    double step[] = {1, 10, 20, 30}, value[] = {0.1, 0.4, 0.995, 0.7};
-    rv_modular_run r = {.n = 4, .step = step, .value = {[RV_TRAIN_ACCURACY] = value}};
-    assert_true(rv_modular_reached(&r, RV_TRAIN_ACCURACY, 0.4) == 10);
-    assert_true(isnan(rv_modular_reached(&r, RV_TRAIN_ACCURACY, 0.999)));
-    assert_true(rv_modular_at(&r, RV_TRAIN_ACCURACY, 25) == 0.995);
-    assert_true(rv_modular_at(&r, RV_TRAIN_ACCURACY, HUGE_VAL) == 0.7);
-    assert_true(isnan(rv_modular_at(&r, RV_TRAIN_ACCURACY, 0.5)));
-    assert_true(isnan(rv_modular_at(&r, RV_TRAIN_ACCURACY, NAN)));
+    enum { COUNT = 4 };
+    double step[] = {1, 10, 20, 30}, further[RV_MEASURES * COUNT] = {[RV_TRAIN_ACCURACY * COUNT] = 0.1, 0.4, 0.995, 0.7};
+    rv_study_trial t = {.count = COUNT, .step = step, .further = further};
+    assert_true(rv_modular_reached(&t, RV_TRAIN_ACCURACY, 0.4) == 10);
+    assert_true(isnan(rv_modular_reached(&t, RV_TRAIN_ACCURACY, 0.999)));
+    assert_true(rv_modular_at(&t, RV_TRAIN_ACCURACY, 25) == 0.995);
+    assert_true(rv_modular_at(&t, RV_TRAIN_ACCURACY, HUGE_VAL) == 0.7);
+    assert_true(isnan(rv_modular_at(&t, RV_TRAIN_ACCURACY, 0.5)));
+    assert_true(isnan(rv_modular_at(&t, RV_TRAIN_ACCURACY, NAN)));
 }
 
 static int begin(void **state)
