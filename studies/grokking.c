@@ -45,7 +45,7 @@ static const rv_claim claims[] = {
     {"product_group", "and one that multiplies on few of the multiplicative group", "concentration after grokking, multiplicative / additive", "control: the basis follows the operation", 1.5, HUGE_VAL,
      RV_CLAIM_EVERY, true},
     {"operations", "Differences, products, quotients and sums of squares are understood as well", "most steps to 99 %, orthogonal gradient", "Power et al. 2022", -HUGE_VAL, 600, RV_CLAIM_EVERY, true},
-    {"cubic", "a^3 + a b^2 + b is not", "validation accuracy after 600 steps", "control; Power et al. 2022: no share of the table was enough", -HUGE_VAL, 0.2, RV_CLAIM_EVERY, true},
+    {"cubic", "a^3 + a b^2 + b is not", "validation accuracy after 600 steps", "control: Power et al. 2022 found no share of the table that is enough", -HUGE_VAL, 0.2, RV_CLAIM_EVERY, true},
     {"fraction", "The less of the table is shown, the longer it takes", "steps to understand from 30 % / from 50 %", "Power et al. 2022, figure 1 (right)", 1.2, HUGE_VAL, RV_CLAIM_EVERY, true},
     {NULL, NULL, NULL, NULL, 0, 0, RV_CLAIM_EVERY, false}};
 

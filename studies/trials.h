@@ -27,7 +27,8 @@ typedef struct rv_study_trial {
 /* Runs those of the trials [count] that are not done, in the given order; a lone one has all workers.
  * Weights and checkpoints are removed once a result is there: a study reads curves alone.  Progress goes
  * from `from` to `to`.  RV_E_INTERRUPTED when the user stops: a trial that was running then has the curve
- * so far and is not done; the next call, in the same folder, goes on. */
+ * so far and is not done; the next call, in the same folder, goes on.  RV_E_BUSY: another process runs one of
+ * them; if it is past its pause, its curve so far is taken instead. */
 rv_status rv_study_trials(rv_study_run *run, rv_study_trial *const *trials, int count, double from, double to, rv_error *err);
 void rv_study_trial_release(rv_study_trial *trial);
 

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <cmocka.h>
 
 #include "studies/modular.h"
@@ -132,6 +135,34 @@ static void stops(void **state)
     release(&t);
 }
 
+/* A run that another process is making is drawn as far as it is, once it is past its pause. */
+static void looks_on(void **state)
+{
+    (void)state;
+    setting t, beside;
+    char command[256];
+    prepare(&t, "beside", 1, NULL);
+    run_all(&t);
+    snprintf(command, sizeof command, "ls -d %s/trials/modular-division-*", t.path);
+    FILE *list = popen(command, "r");
+    char path[256] = "";
+    assert_non_null(fgets(path, sizeof path - 8, list));
+    assert_int_equal(pclose(list), 0);
+    strcpy(strchr(path, '\n'), "/lock");
+    int fd = open(path, O_RDWR);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    prepare(&beside, "beside", 1, NULL);
+    run_all(&beside);
+    same_curves(&t.runs[2], &beside.runs[2]);
+    assert_true(beside.runs[2].paused && beside.runs[2].steps == 10);
+    beside.runs[2].done = false;
+    beside.runs[2].pause = 15; /* there is no more than ten steps yet */
+    assert_int_equal(rv_study_trials(&beside.run, &beside.list[2], 1, 0, 1, NULL), RV_E_BUSY);
+    close(fd);
+    release(&t);
+    release(&beside);
+}
+
 static void reads_curves(void **state)
 {
     (void)state;
@@ -166,6 +197,7 @@ int main(void)
         cmocka_unit_test(workers_change_nothing),
         cmocka_unit_test(goes_on),
         cmocka_unit_test(stops),
+        cmocka_unit_test(looks_on),
         cmocka_unit_test(reads_curves),
     };
     return cmocka_run_group_tests(tests, begin, end);
