@@ -110,6 +110,14 @@ static void take_metric(rv_loop *t, double value)
     }
 }
 
+static rv_status evaluate(rv_loop *t, rv_split split, rv_metrics *metrics, rv_error *err)
+{
+    RV_TRY(rv_objective_evaluate(t->objective, t->average, split, metrics, err));
+    if (split != RV_SPLIT_VALIDATION || t->options->measure == NULL)
+        return RV_OK;
+    return t->options->measure(t->options->context, t->objective, t->average, metrics, err);
+}
+
 /* Running statistics belong to the weights that were trained with; for others they are
  * recomputed, and put back afterwards. */
 static rv_status measure(rv_loop *t, rv_split split, rv_metrics *metrics, rv_error *err)
@@ -118,11 +126,11 @@ static rv_status measure(rv_loop *t, rv_split split, rv_metrics *metrics, rv_err
     size_t bytes = (size_t)t->objective->state_size * rv_dtype_size(t->objective->dtype);
     RV_TRY(rv_optimizer_evaluation_weights_flat(t->optimizer, t->w, t->average, &differs));
     if (!differs || t->statistics == NULL)
-        return rv_objective_evaluate(t->objective, t->average, split, metrics, err);
+        return evaluate(t, split, metrics, err);
     memcpy(t->statistics, t->objective->state, bytes);
     rv_status status = rv_objective_recompute(t->objective, t->average, err);
     if (status == RV_OK)
-        status = rv_objective_evaluate(t->objective, t->average, split, metrics, err);
+        status = evaluate(t, split, metrics, err);
     memcpy(t->objective->state, t->statistics, bytes);
     return status;
 }
@@ -309,12 +317,18 @@ static rv_status diverged(rv_loop *t, rv_status status, rv_outcome *outcome, con
     return RV_OK;
 }
 
+static bool stopped(const rv_loop *t)
+{
+    const rv_trial_options *o = t->options;
+    return (o->stop != NULL && *o->stop) || (o->pause > 0 && t->tally.step >= o->pause);
+}
+
 rv_status rv_loop_run(rv_loop *t, rv_outcome *outcome, rv_error *err)
 {
     t->session_start = rv_clock();
     t->session_step = t->tally.step;
     while (!finished(t, outcome)) {
-        if (t->options->stop != NULL && *t->options->stop) {
+        if (stopped(t)) {
             *outcome = RV_OUTCOME_INTERRUPTED;
             return t->snapshot.previous == t->tally.step ? RV_OK : save(t, err);
         }
