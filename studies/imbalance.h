@@ -32,6 +32,19 @@ typedef struct rv_barcode_spec {
  * groups, digits and codes; a small convolutional network, full batch. */
 rv_status rv_imbalance_barcodes(const rv_study_run *run, const void *context, uint64_t seed, rv_grouped *problem, rv_error *err);
 
+typedef struct rv_words_spec {
+    int vocabulary;      /* most words; 0: all */
+    int64_t limit;       /* words of text to read; 0: all */
+    int classes;         /* as rv_imbalance_zipf found them */
+    int width;           /* of the embedding */
+    int64_t batch, sample;
+} rv_words_spec;
+/* The next word from the two before it, on the Penn Treebank (or procedural text); groups of words
+ * with a tenth of the text each. */
+rv_status rv_imbalance_words(const rv_study_run *run, const void *context, uint64_t seed, rv_grouped *problem, rv_error *err);
+/* Measures and draws Zipf's law on the same text; classes <- its words. */
+rv_status rv_imbalance_zipf(rv_study_run *run, const rv_words_spec *spec, int *classes, rv_error *err);
+
 /* ---- theory ------------------------------------------------------------------------------- */
 
 /* Gradient descent, sign descent and Adam where everything has a closed form: measures, draws. */
