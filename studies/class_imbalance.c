@@ -216,7 +216,7 @@ static rv_status words(rv_study_run *run, const params *o, rv_error *err)
     rv_words_spec spec = {.vocabulary = (int)o->vocabulary, .limit = o->words, .width = 32, .batch = o->batch, .sample = 8 * o->batch};
     RV_TRY(rv_imbalance_zipf(run, &spec, &spec.classes, err));
     const rv_contest c = {.name = "words", .title = "Words", .groups_axis = "tenth of the text, 1 has the most frequent words", .steps = o->word_steps, .swept = 1,
-                          .who = {{"SGD", "sgd", MOMENTUM, 6, -0.5}, {"Adam", "adam", "", 5, -3.5}}, .make = rv_imbalance_words, .context = &spec, .from = 0.45, .to = 1};
+                          .who = {{"SGD", "sgd", MOMENTUM, 5, -1}, {"Adam", "adam", "", 5, -3}}, .make = rv_imbalance_words, .context = &spec, .from = 0.45, .to = 1};
     rv_contest_result r;
     rv_status status = rv_contest_hold(run, &c, &r, err);
     if (status == RV_OK)
