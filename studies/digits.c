@@ -50,7 +50,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *params)
     const rv_digits *d = params;
     rv_value logits = rv_digits_build(graph, inputs[0], d, false);
     if (!d->squares) {
-        rv_nn_classify(graph, logits, inputs[1]);
+        rv_nn_classify(graph, logits, inputs[1], (rv_cross_entropy_options){0});
         return;
     }
     rv_graph_set_output(graph, "logits", logits);

@@ -92,7 +92,7 @@ static void build_linear(rv_graph *graph, const rv_value *inputs, const void *pa
     rv_init init = rv_init_torch_linear(features);
     rv_layer layer = {.out = spec->equal ? 1 << spec->size : rv_hierarchy_classes(spec->size), .role = RV_ROLE_HEAD, .bias = true,
                       .weight_init = init, .bias_init = init};
-    rv_nn_classify(graph, rv_nn_linear(graph, "head", inputs[0], layer), inputs[1]);
+    rv_nn_classify(graph, rv_nn_linear(graph, "head", inputs[0], layer), inputs[1], (rv_cross_entropy_options){0});
 }
 
 rv_status rv_imbalance_linear(const rv_study_run *run, const void *context, uint64_t seed, rv_grouped *problem, rv_error *err)
@@ -141,7 +141,7 @@ static void build_barcodes(rv_graph *graph, const rv_value *inputs, const void *
     int64_t width = SIDE / 2 * (SIDE / 2) * channels[1];
     rv_init init = rv_init_torch_linear(width);
     rv_layer head = {.out = barcode_classes(params), .role = RV_ROLE_HEAD, .bias = true, .weight_init = init, .bias_init = init};
-    rv_nn_classify(graph, rv_nn_linear(graph, "head", rv_reshape(graph, x, RV_SHAPE(batch, width)), head), inputs[1]);
+    rv_nn_classify(graph, rv_nn_linear(graph, "head", rv_reshape(graph, x, RV_SHAPE(batch, width)), head), inputs[1], (rv_cross_entropy_options){0});
 }
 
 /* to [14, 14] <- from [28, 28], means of 2 x 2 pixels. */

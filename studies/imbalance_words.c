@@ -21,7 +21,7 @@ static void build_words(rv_graph *graph, const rv_value *inputs, const void *par
                         .weight_init = rv_init_torch_linear(PREVIOUS * s->width), .bias_init = rv_init_zero()};
     rv_layer head = {.out = s->classes, .role = RV_ROLE_HEAD, .bias = true, .weight_init = rv_init_normal(0.01), .bias_init = rv_init_zero()};
     x = rv_nn_linear(graph, "context", x, context);
-    rv_nn_classify(graph, rv_nn_linear(graph, "head", x, head), inputs[1]);
+    rv_nn_classify(graph, rv_nn_linear(graph, "head", x, head), inputs[1], (rv_cross_entropy_options){0});
 }
 
 static rv_status open_words(const rv_study_run *run, const rv_words_spec *s, rv_source **out, rv_error *err)
