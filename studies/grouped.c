@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "objective/network.h"
+#include "studies/tables.h"
 
 enum { ROWS = 128 }; /* examples of a chunk */
 
@@ -29,37 +30,6 @@ void rv_grouped_release(rv_grouped *problem)
     rv_source_free(problem->source);
     free(problem->group);
     *problem = (rv_grouped){0};
-}
-
-/* ---- a source that is lent to the objective, which frees what it is given --------------- */
-
-typedef struct loan {
-    rv_source source;
-    const rv_source *owner;
-} loan;
-
-static void loan_fill(const rv_source *source, rv_split split, const int64_t *ids, int count, rv_random augment,
-                      uint64_t first, rv_dtype dtype, void *const *inputs)
-{
-    const rv_source *owner = ((const loan *)source)->owner;
-    owner->fill(owner, split, ids, count, augment, first, dtype, inputs);
-}
-
-static void loan_free(rv_source *source)
-{
-    free(source);
-}
-
-static rv_source *lend(const rv_source *owner)
-{
-    loan *l = calloc(1, sizeof *l);
-    if (!l)
-        return NULL;
-    l->owner = owner;
-    l->source = *owner;
-    l->source.fill = loan_fill;
-    l->source.free = loan_free;
-    return &l->source;
 }
 
 /* ---- construction -------------------------------------------------------------------------- */
@@ -86,7 +56,7 @@ static rv_status build_forward(rv_grouped_net *net, rv_error *err)
 static rv_status build_training(rv_grouped_net *net, rv_error *err)
 {
     const rv_grouped *p = net->problem;
-    rv_network network = {.name = "grouped", .build = p->build, .params = p->params, .source = lend(p->source), .batch = p->batch,
+    rv_network network = {.name = "grouped", .build = p->build, .params = p->params, .source = rv_source_lend(p->source), .batch = p->batch,
                           .shards = 2, .least_rows = 16, .drop_last = true, .evaluation_rows = 1, .evaluation_limit = 1};
     if (!network.source)
         return rv_fail(err, RV_E_MEMORY, "no memory for a source");

@@ -4,11 +4,6 @@
 
 #include "studies/grouped.h"
 
-/* A source over rows in memory, all of them to train on; owns x and labels, also when it fails.
- * x [n, row] of dtype RV_F32 or RV_I32, labels [n]. */
-rv_status rv_source_table(rv_source **out, const char *description, rv_dtype dtype, rv_shape row, int64_t n, void *x,
-                          int32_t *labels, int classes, rv_error *err);
-
 /* ---- the hierarchy of Kunstner et al. 2024: level i has 2^i classes of 2^(size - i) examples each */
 
 int rv_hierarchy_classes(int size);            /* 2^size - 1 */

@@ -2,68 +2,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ravine/nn.h"
 #include "studies/digits.h"
 #include "studies/imbalance.h"
-
-/* ---- rows in memory ----------------------------------------------------------------------- */
-
-typedef struct rows {
-    rv_source source;
-    void *x;         /* [n, width] */
-    int32_t *labels; /* [n] */
-    size_t width;
-} rows;
-
-static void rows_fill(const rv_source *source, rv_split split, const int64_t *ids, int count, rv_random augment, uint64_t first,
-                      rv_dtype dtype, void *const *inputs)
-{
-    (void)split, (void)augment, (void)first;
-    const rows *t = (const rows *)source;
-    const bool widen = source->input_dtype[0] == RV_F32 && dtype == RV_F64;
-    const size_t bytes = widen ? 8 : 4;
-    for (int i = 0; i < count; i++) {
-        char *to = (char *)inputs[0] + (size_t)i * t->width * bytes;
-        ((int32_t *)inputs[1])[i] = ids[i] < 0 ? -1 : t->labels[ids[i]];
-        if (ids[i] < 0)
-            memset(to, 0, t->width * bytes);
-        else if (!widen)
-            memcpy(to, (const char *)t->x + (size_t)ids[i] * t->width * bytes, t->width * bytes);
-        else
-            for (size_t k = 0; k < t->width; k++)
-                ((double *)(void *)to)[k] = (double)((const float *)t->x)[(size_t)ids[i] * t->width + k];
-    }
-}
-
-static void rows_free(rv_source *source)
-{
-    rows *t = (rows *)source;
-    free(t->x);
-    free(t->labels);
-    free(t);
-}
-
-rv_status rv_source_table(rv_source **out, const char *description, rv_dtype dtype, rv_shape row, int64_t n, void *x,
-                          int32_t *labels, int classes, rv_error *err)
-{
-    rows *t = calloc(1, sizeof *t);
-    if (!t || !x || !labels) {
-        free(t);
-        free(x);
-        free(labels);
-        return rv_fail(err, RV_E_MEMORY, "no memory for %lld rows", (long long)n);
-    }
-    t->source = (rv_source){.inputs = 2, .input_dtype = {dtype, RV_I32}, .input_shape = {row, {0}}, .examples = {n, 0, 0},
-                            .classes = classes, .fill = rows_fill, .free = rows_free};
-    snprintf(t->source.description, sizeof t->source.description, "%s", description);
-    t->x = x;
-    t->labels = labels;
-    t->width = (size_t)rv_shape_size(&row);
-    *out = &t->source;
-    return RV_OK;
-}
+#include "studies/tables.h"
 
 /* ---- random data --------------------------------------------------------------------------------- */
 
@@ -112,7 +55,8 @@ rv_status rv_imbalance_linear(const rv_study_run *run, const void *context, uint
             labels[i++] = k;
     }
     *problem = (rv_grouped){.group = group, .groups = spec->equal ? 1 : spec->size, .batch = n, .build = build_linear, .params = spec};
-    RV_TRY(rv_source_table(&problem->source, "random features", RV_F32, RV_SHAPE(features), n, x, labels, classes, err));
+    const rv_table rows = {.dtype = RV_F32, .row = RV_SHAPE(features), .train = n, .x = x, .labels = labels, .classes = classes};
+    RV_TRY(rv_source_table(&problem->source, "random features", &rows, err));
     return group ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory for %d classes", classes);
 }
 
@@ -198,7 +142,8 @@ rv_status rv_imbalance_barcodes(const rv_study_run *run, const void *context, ui
     for (int k = DIGITS; group && k < classes; k++)
         group[k] = 1;
     *problem = (rv_grouped){.group = group, .groups = s->coded ? 2 : 1, .batch = n, .build = build_barcodes, .params = s};
-    RV_TRY(rv_source_table(&problem->source, "digits with bar codes", RV_F32, RV_SHAPE(SIDE, SIDE, 1), n, x, labels, classes, err));
+    const rv_table rows = {.dtype = RV_F32, .row = RV_SHAPE(SIDE, SIDE, 1), .train = n, .x = x, .labels = labels, .classes = classes};
+    RV_TRY(rv_source_table(&problem->source, "digits with bar codes", &rows, err));
     if (!group)
         return rv_fail(err, RV_E_MEMORY, "no memory for %d classes", classes);
     RV_TRY(rv_digits_source(run, 0, &digits, err));
