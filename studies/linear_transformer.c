@@ -280,8 +280,8 @@ static void measure_noise(const race *r)
         rv_study_measure(r->run, "index", gamma->tail / n20->tail);
     }
     for (int set = 0; set < FIXED; set++)
-        rv_study_note(r->run, "%s, seed 0: excess kurtosis %.2f, Hill's tail index %.1f.", sets[set].title, r->group[set * seeds].noise.kurtosis,
-                      r->group[set * seeds].noise.tail);
+        rv_study_note(r->run, "%s, seed 0: excess kurtosis %.2f; Hill's tail index %.1f, of the errors less their median %.1f.", sets[set].title,
+                      r->group[set * seeds].noise.kurtosis, r->group[set * seeds].noise.tail, rv_errors_tail(r->group[set * seeds].norms, (int)r->o->noise));
 }
 
 static void measure_condition(const race *r)

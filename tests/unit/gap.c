@@ -66,6 +66,19 @@ static void figures_of_errors(void **state)
     json_decref(figure);
 }
 
+/* x = 1 + (rank)^(-1/3) behind a median of 1: Pareto of index 3, wherever it stands. */
+static void tail_index(void **state)
+{
+    (void)state;
+    enum { N = 4001 };
+    static double x[N];
+    for (int shift = 0; shift < 2; shift++) {
+        for (int i = 0; i < N; i++)
+            x[i] = 100 * shift + (i < N / 2 ? 0.5 : i == N / 2 ? 1 : 1 + pow((N - i) / (double)N, -1.0 / 3));
+        near(rv_errors_tail(x, N), 3, 0.05);
+    }
+}
+
 /* Gradients along random directions against central differences, in float64; the number of parameters. */
 static void check_network(const rv_network *network, int64_t parameters)
 {
@@ -123,6 +136,6 @@ static void networks(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(normal_quantiles), cmocka_unit_test(figures_of_errors), cmocka_unit_test(networks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(normal_quantiles), cmocka_unit_test(figures_of_errors), cmocka_unit_test(tail_index), cmocka_unit_test(networks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
