@@ -125,12 +125,6 @@ static void close_group(group *p)
     free(p->norms);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* max |H_ii| / median |H_ii| on one batch of its own; the median is the lower one, as torch's. */
 static rv_status condition_number(group *p, const double *w, double *condition, rv_error *err)
 {
@@ -144,7 +138,7 @@ static rv_status condition_number(group *p, const double *w, double *condition, 
         diagonal[i] = fabs(product[i]);
     }
     if (status == RV_OK) {
-        qsort(diagonal, (size_t)n, sizeof *diagonal, ascending);
+        qsort(diagonal, (size_t)n, sizeof *diagonal, rv_ascending);
         *condition = diagonal[n - 1] / diagonal[(n - 1) / 2];
     }
     free(axis);
@@ -241,10 +235,8 @@ static int best_rate(const race *r, data_set set, int method)
         double sum = 0;
         for (int s = 0; s < r->run->seeds; s++)
             sum += log(late_loss(&r->group[(int)set * r->run->seeds + s], method * RATES + k));
-        if (sum < best) {
-            best = sum;
-            at = k;
-        }
+        at = sum < best ? k : at;
+        best = fmin(best, sum);
     }
     if (at == 0 || at == RATES - 1)
         rv_study_note(r->run, "%s, %s: the best learning rate, %g, is the last of the grid.", sets[set].title, labels[method], rates[method][at]);
@@ -270,26 +262,20 @@ static void measure_set(race *r, data_set set)
                   rates[1][best[1] - RATES]);
 }
 
-static void measure_noise(const race *r)
+static void measure_points(const race *r)
 {
-    int seeds = r->run->seeds;
+    const int seeds = r->run->seeds, at = 750 / CHUNK;
     for (int s = 0; s < seeds; s++) {
-        const rv_noise *n20 = &r->group[N20 * seeds + s].noise, *gamma = &r->group[GAMMA * seeds + s].noise;
-        rv_study_measure(r->run, "tails_n20", n20->kurtosis);
-        rv_study_measure(r->run, "tails_gamma", gamma->kurtosis);
-        rv_study_measure(r->run, "index", gamma->tail / n20->tail);
+        const group *n20 = &r->group[N20 * seeds + s], *gamma = &r->group[GAMMA * seeds + s];
+        rv_study_measure(r->run, "tails_n20", n20->noise.kurtosis);
+        rv_study_measure(r->run, "tails_gamma", gamma->noise.kurtosis);
+        rv_study_measure(r->run, "index", gamma->noise.tail / n20->noise.tail);
+        rv_study_measure(r->run, "condition", n20->racers[rate_of(&sets[N20], 0)].condition[at] / n20->racers[rate_of(&sets[N20], 1)].condition[at]);
     }
-    for (int set = 0; set < FIXED; set++)
-        rv_study_note(r->run, "%s, seed 0: excess kurtosis %.2f; Hill's tail index %.1f, of the errors less their median %.1f.", sets[set].title,
-                      r->group[set * seeds].noise.kurtosis, r->group[set * seeds].noise.tail, rv_errors_tail(r->group[set * seeds].norms, (int)r->o->noise));
-}
-
-static void measure_condition(const race *r)
-{
-    const int at = 750 / CHUNK;
-    for (int s = 0; s < r->run->seeds; s++) {
-        const group *p = &r->group[N20 * r->run->seeds + s];
-        rv_study_measure(r->run, "condition", p->racers[rate_of(&sets[N20], 0)].condition[at] / p->racers[rate_of(&sets[N20], 1)].condition[at]);
+    for (int set = 0; set < FIXED; set++) {
+        const group *p = &r->group[set * seeds];
+        rv_study_note(r->run, "%s, seed 0: excess kurtosis %.2f; Hill's tail index %.1f, of the errors less their median %.1f.", sets[set].title, p->noise.kurtosis,
+                      p->noise.tail, rv_errors_tail(p->norms, (int)r->o->noise));
     }
 }
 
@@ -370,8 +356,7 @@ static rv_status run_race(race *r, rv_error *err)
     }
     for (int set = 0; set < SETS; set++)
         measure_set(r, (data_set)set);
-    measure_noise(r);
-    measure_condition(r);
+    measure_points(r);
     for (int set = 0; set < SETS; set++)
         draw_set(r, (data_set)set);
     draw_noise(r);
