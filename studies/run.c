@@ -156,44 +156,17 @@ static json_t *all_claims(const rv_study_run *run, rv_study_verdict *verdict)
 /* The result as design and callers know it: figures by name, title and file. */
 static json_t *result_json(const rv_study_run *run, json_t *claims, json_t *params, double seconds)
 {
-    json_t *figures = json_array(), *figure;
-    size_t i;
-    json_array_foreach(run->figures, i, figure)
-    {
-        char file[128];
-        snprintf(file, sizeof file, "%s.csv", json_string_value(json_object_get(figure, "name")));
-        json_array_append_new(figures, json_pack("{s:O,s:O,s:s}", "name", json_object_get(figure, "name"),
-                                                 "title", json_object_get(figure, "title"), "csv", file));
-    }
     return json_pack("{s:s,s:s,s:O,s:o,s:O,s:s,s:i,s:b,s:O,s:f,s:s}", "study", run->study->name, "title",
-                     run->study->title, "claims", claims, "figures", figures, "params", params, "data",
+                     run->study->title, "claims", claims, "figures", rv_figures_index(run->figures), "params", params, "data",
                      run->data ? "data folder" : "procedural", "seeds",
                      run->seeds, "quick", run->quick, "notes", run->notes, "seconds", seconds, "version",
                      rv_version());
 }
 
-static rv_status write_csvs(const rv_study_run *run, const char *dir, rv_error *err)
-{
-    json_t *figure;
-    size_t i;
-    json_array_foreach(run->figures, i, figure)
-    {
-        char path[2048];
-        rv_text text = {0};
-        snprintf(path, sizeof path, "%s/%s.csv", dir, json_string_value(json_object_get(figure, "name")));
-        rv_figure_csv(figure, &text);
-        rv_status status = text.failed ? rv_fail(err, RV_E_MEMORY, "%s: no memory", path)
-                                       : rv_file_write(path, text.data, text.size, err);
-        rv_text_release(&text);
-        RV_TRY(status);
-    }
-    return RV_OK;
-}
-
 static rv_status write_results(const rv_study_run *run, const char *dir, json_t *result, rv_error *err)
 {
     char path[2048];
-    RV_TRY(write_csvs(run, dir, err));
+    RV_TRY(rv_figures_write(run->figures, dir, err));
     RV_TRY(rv_study_page_write(run, dir, result, err));
     snprintf(path, sizeof path, "%s/study.json", dir);
     char *text = rv_json_text(result, 2);

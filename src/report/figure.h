@@ -45,4 +45,8 @@ json_t *rv_figure_still(const rv_figure *figure);
 /* The figure's numbers as CSV (RFC 4180): series, frame, x, y, low, high, z. */
 void rv_figure_csv(const rv_figure *figure, rv_text *out);
 
+/* Of a page's figures [figure, ..]: [{"name", "title", "csv"}, ..], and DIR/<name>.csv of each. */
+json_t *rv_figures_index(const json_t *figures);
+rv_status rv_figures_write(const json_t *figures, const char *dir, rv_error *err);
+
 #endif

@@ -64,6 +64,7 @@ function switchTheme() {
 function assemble(data) {
   if (data.gallery) assembleGallery(data);
   else if (data.study) assembleStudy(data);
+  else if (data.probe) assembleProbe(data);
   else assembleRuns(data);
   document.getElementById("foot").replaceChildren(say(data.gallery ? "Written by Ravine %s on %s." : "Written by Ravine %s on %s. Charts by Plotly.js.", data.version, day(data.made)));
 }
