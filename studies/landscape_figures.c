@@ -40,7 +40,7 @@ static void draw_hessian(rv_study_run *run, const rv_landscape_net *net)
 {
     char name[64], title[96];
     snprintf(name, sizeof name, "hessian-%s", net->skips ? "skips" : "plain");
-    snprintf(title, sizeof title, "The Hessian's plane, %d layers, %s skips", net->layers, net->skips ? "with" : "without");
+    snprintf(title, sizeof title, "The Hessian's plane, %d layers of GELU, %s skips", net->layers, net->skips ? "with" : "without");
     map_figure(run, name, title, "Training loss along the eigenvectors of the two largest eigenvalues, to where a quadratic of that curvature would have risen by 1.",
                "first eigenvector", "second eigenvector", "loss", &net->hessian);
 }
@@ -51,10 +51,10 @@ void rv_landscape_draw_nets(rv_study_run *run, const rv_landscape_net *nets, int
         if (nets[k].slices)
             draw_slice(run, &nets[k]);
     for (int k = count - 1; k >= 0; k--)
-        if (nets[k].closer)
+        if (nets[k].trajectory)
             draw_trajectory(run, &nets[k]);
     for (int k = count - 1; k >= 0; k--)
-        if (nets[k].closer)
+        if (nets[k].curvature)
             draw_hessian(run, &nets[k]);
 }
 
