@@ -31,7 +31,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *params)
         x = rv_activate(graph, spec->skips ? rv_add(graph, y, x) : y, spec->act);
     }
     rv_layer head = {.out = CLASSES, .role = RV_ROLE_HEAD, .bias = true, .weight_init = rv_init_normal(1e-3), .bias_init = rv_init_zero()};
-    rv_nn_classify(graph, rv_nn_linear(graph, "head", x, head), inputs[1]);
+    rv_nn_classify(graph, rv_nn_linear(graph, "head", x, head), inputs[1], (rv_cross_entropy_options){0});
 }
 
 rv_status rv_residual_new(const rv_study_run *run, const rv_residual *spec, rv_backend backend, rv_objective **out, rv_error *err)

@@ -102,7 +102,7 @@ static inline void build(rv_graph *graph, const rv_value *inputs, const void *pa
         x = rv_activate(graph, rv_nn_batch_norm(graph, "norm", x), RV_ACT_TANH);
     rv_layer head = {.out = 10, .role = RV_ROLE_HEAD, .bias = true, .weight_init = rv_init_normal(0.7),
                      .bias_init = rv_init_normal(0.1)};
-    rv_nn_classify(graph, rv_nn_linear(graph, "head", x, head), inputs[1]);
+    rv_nn_classify(graph, rv_nn_linear(graph, "head", x, head), inputs[1], (rv_cross_entropy_options){0});
 }
 
 static inline rv_objective *make_network(bool normed)
