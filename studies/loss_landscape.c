@@ -9,7 +9,7 @@
 RV_PARAM_TABLE(table, "loss-landscape", rv_landscape_params, RV_LANDSCAPE_PARAMS);
 
 #define FIGURE_7 "Li et al. 2018, figure 7: convex regions have eigenvalue ratios near 0"
-#define TWO_DIMENSIONS "Li et al. 2018, section 7.2: 40 to 90 % in two dimensions"
+#define TWO_DIMENSIONS "Li et al. 2018, section 7.2: 0.4 to 0.9 in two dimensions"
 
 static const rv_claim claims[] = {
     {"skip_trains", "20 layers with skips learn the training digits", "training accuracy, smaller net with skips", "Li et al. 2018, table 1", 0.98, 1, RV_CLAIM_EVERY, true},
@@ -271,7 +271,7 @@ const rv_study rv_study_loss_landscape = {
               "evaluation mode with the statistics of the centre. A point is not convex where the second differences of the grid have a negative eigenvalue; only points below ln 10, the loss\n"
               "of a guess, count, for in the far field the loss saturates. Trajectory: weights of every epoch, components about their mean, plane through the last point. Hessian: of the\n"
               "training-mode loss over one epoch's batches, 40 Lanczos steps in float64; its plane shows that same function. Its nets have GELU for ReLU: a net with kinks has no Hessian at the\n"
-              "scale of a picture (first measured with ReLU, where products with it miss an eigenvector by 10 to 50 % of the eigenvalue, whatever the step). Curves: Garipov et al. 2018, 160 epochs of the same recipe on the bend,\n"
+              "scale of a picture (first measured with ReLU, where products with it miss an eigenvector by 0.1 to 0.5 of the eigenvalue, whatever the step). Curves: Garipov et al. 2018, 160 epochs of the same recipe on the bend,\n"
               "whose weight decay acts on the bend alone instead of the curve's point; statistics recomputed at every point between minima.",
     .source = "Li et al. 2018; Garipov et al. 2018; Draxler et al. 2018; Antognini and Sohl-Dickstein 2018; Entezari et al. 2022",
     .cost = "4 min",
