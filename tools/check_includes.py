@@ -34,7 +34,8 @@ ALSO = {
     "objective": {"ravine/workload.h"},  # what a workload hands to a network: data, pool, backend
 }
 FOLDERS = {"workloads": "workload", "measures": "measure", "studies": "study"}  # rooms beside src/
-PUBLIC = {"param": "core", "kfac": "optim", "score": "bench", "ravine": None}  # headers that are not called after their room
+PUBLIC = {"param": "core", "kfac": "optim", "score": "bench", "landscape": "probe",
+          "ravine": None}  # headers that are not called after their room
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 

@@ -82,6 +82,11 @@ typedef struct rv_trial_options {
     char *const *argv;
     /* Asked between steps: non-zero ends the trial with a checkpoint.  May be NULL. */
     const volatile int *stop;
+    /* Ends the trial at this step as stop would: the same configuration goes on from there.  0: never. */
+    int64_t pause;
+    /* Adds to the metrics of every evaluation of the validation split, and so to the log; w: the
+     * weights that are evaluated, borrowed.  At most RV_MAX_METRICS in all.  May be NULL. */
+    rv_status (*measure)(void *context, rv_objective *objective, const void *w, rv_metrics *metrics, rv_error *err);
     void (*progress)(void *context, const rv_progress *progress); /* may be NULL */
     void (*note)(void *context, const char *line);                /* may be NULL */
     void *context;

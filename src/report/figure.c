@@ -75,6 +75,11 @@ void rv_figure_field(rv_figure *figure, const char *label, bool log, int64_t nx,
                                                    numbers(nx, x), "y", numbers(ny, y), "z", rows));
 }
 
+void rv_figure_surface(rv_figure *figure)
+{
+    json_object_set_new(json_object_get(figure, "field"), "surface", json_true());
+}
+
 void rv_figure_mark(rv_figure *figure, char axis, double value, const char *label)
 {
     const char name[2] = {axis, '\0'};

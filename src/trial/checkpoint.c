@@ -386,7 +386,9 @@ rv_status rv_checkpoint_load(rv_snapshot *s, void (*note)(void *, const char *),
         if (status == RV_E_UNSUPPORTED)
             status = RV_E_FORMAT; /* an element type that no checkpoint has */
         if (status == RV_OK) {
-            status = load_set(path, s, &set, &why);
+            status = s->enter == NULL ? RV_OK : s->enter(s->context, step, &why);
+            if (status == RV_OK)
+                status = load_set(path, s, &set, &why);
             rv_array_set_release(&set);
         }
         if (status != RV_OK && !damaged(status)) {

@@ -27,6 +27,9 @@ typedef struct rv_snapshot {
     void *w;
     rv_tally *tally;
     int64_t previous; /* step of the last file written or loaded here, -1: none */
+    /* Before a file of that step is loaded: makes optimizer the one that it belongs to. */
+    rv_status (*enter)(void *context, int64_t step, rv_error *err);
+    void *context;
 } rv_snapshot;
 
 /* Writes step-<step>.safetensors and removes all but it and the previous one. */

@@ -53,22 +53,9 @@ static rv_status make_memory(rv_loop *t, rv_error *err)
     t->w = at;
     t->g = at + vector;
     t->average = at + 2 * vector;
-    t->part = parts ? at + 3 * vector : NULL;
+    t->micro = parts ? at + 3 * vector : NULL;
     t->statistics = statistics > 0 ? at + (parts ? 4 : 3) * vector : NULL;
     return RV_OK;
-}
-
-static rv_status make_optimizer(rv_loop *t, rv_error *err)
-{
-    rv_optimizer_options options = {.method = t->config->optimizer,
-                                    .params = t->config->optimizer_params,
-                                    .rules = t->config->optimizer_rules,
-                                    .wrappers = t->config->wrappers,
-                                    .state_dtype = rv_config_state_dtype(t->config),
-                                    .dtype = t->objective->dtype,
-                                    .pool = t->pool,
-                                    .seed = (uint64_t)t->config->train.seed};
-    return rv_optimizer_new_flat(&t->optimizer, &options, t->objective->layout, t->w, err);
 }
 
 /* Everything up to the first step, a restored checkpoint and a trimmed log included. */
@@ -81,12 +68,15 @@ static rv_status prepare(rv_loop *t, const rv_folder *folder, rv_error *err)
                                err));
     RV_TRY(make_memory(t, err));
     RV_TRY(rv_objective_init(t->objective, (uint64_t)t->config->train.seed, t->w, err));
-    RV_TRY(make_optimizer(t, err));
+    RV_TRY(rv_loop_enter(t, 0, err));
     t->tally = (rv_tally){.best = NAN, .final = NAN, .best_step = -1, .evaluated = -1, .target_step = -1,
                           .target_examples = -1, .target_seconds = NAN};
-    t->snapshot = (rv_snapshot){folder->checkpoints, t->config, t->objective, t->optimizer, t->w, &t->tally, -1};
+    t->snapshot = (rv_snapshot){folder->checkpoints, t->config, t->objective, t->optimizer, t->w, &t->tally, -1,
+                                rv_loop_enter, t};
     t->loss = NAN;
     RV_TRY(rv_checkpoint_load(&t->snapshot, t->options->note, t->options->context, &found, err));
+    if (!found)
+        RV_TRY(rv_loop_enter(t, 0, err)); /* a damaged file may have asked for a later part */
     if (found) {
         char line[64];
         snprintf(line, sizeof line, "resumed at step %lld", (long long)t->tally.step);
