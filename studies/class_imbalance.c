@@ -102,12 +102,11 @@ static void judge_linear(rv_study_run *run, const rv_contest_result *r)
 }
 
 /* One long run, whatever it does. */
-static rv_status long_run(rv_study_run *run, const params *o, rv_grouped_net *net, const char *method, const char *text, int seed,
-                          rv_figure *figure, const char *name, rv_course *course, rv_error *err)
+static rv_status long_run(const params *o, rv_grouped_net *net, const char *method, const char *text, int seed, rv_figure *figure,
+                          const char *name, rv_course *course, rv_error *err)
 {
     RV_TRY(rv_grouped_descend(net, method, text, (uint64_t)seed, o->long_steps, false, course, err));
     rv_figure_series(figure, name, RV_SERIES_LINE, course->records, course->step, course->loss);
-    (void)run;
     return RV_OK;
 }
 
@@ -119,11 +118,11 @@ static rv_status catapult_seed(rv_study_run *run, const params *o, const rv_cont
     char text[96], name[64];
     snprintf(text, sizeof text, "lr=%.17g," MOMENTUM, o->large_lr);
     snprintf(name, sizeof name, "SGD at %.2g", o->large_lr);
-    RV_TRY(long_run(run, o, net, "sgd", text, seed, figure, name, &large, err));
+    RV_TRY(long_run(o, net, "sgd", text, seed, figure, name, &large, err));
     snprintf(text, sizeof text, "lr=%.17g," MOMENTUM, rv_contest_rate(&c->who[SGD], r->best[SGD]));
-    RV_TRY(long_run(run, o, net, "sgd", text, seed, figure, "SGD at its best steady rate", &small, err));
+    RV_TRY(long_run(o, net, "sgd", text, seed, figure, "SGD at its best steady rate", &small, err));
     snprintf(text, sizeof text, "lr=%.17g", rv_contest_rate(&c->who[ADAM], r->best[ADAM]));
-    RV_TRY(long_run(run, o, net, "adam", text, seed, figure, "Adam at its best rate", &adam, err));
+    RV_TRY(long_run(o, net, "adam", text, seed, figure, "Adam at its best rate", &adam, err));
     rv_study_measure(run, "catapult_peak", large.peak);
     rv_study_measure(run, "catapult_end", rv_course_end(&large) / rv_course_end(&adam));
     rv_study_note(run, "Seed %d, %d steps: SGD at %.2g reaches a loss of %.3g on its way and ends at %.3g; at its best steady rate %.3g, Adam %.3g.", seed,
@@ -257,7 +256,7 @@ const rv_study rv_study_class_imbalance = {
               "SGD and Adam with momentum 0.9 each have their own sweep of rates in half decades; best is the lowest training loss at the end among rates at which the training loss never\n"
               "stood above its first value (by more than 1 %). Larger rates are shown beside. Losses are training losses.",
     .source = "Kunstner, Milligan, Yadav, Schmidt, Bietti 2024, Heavy-Tailed Class Imbalance and Why Adam Outperforms Gradient Descent on Language Models",
-    .cost = "10 min",
+    .cost = "5 min",
     .params = &table,
     .quick = "size=5,steps=40,long_steps=80,bits=2,image_steps=30,vocabulary=200,words=20000,word_steps=60,batch=128",
     .seeds = 3,
