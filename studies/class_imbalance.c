@@ -51,7 +51,7 @@ static const rv_claim claims[] = {
     {"words_frequent", "on the most frequent tenth hardly", "|SGD - Adam| on the most frequent tenth, nats", KUNSTNER ", PTB", -HUGE_VAL, 0.4, RV_CLAIM_EVERY, true},
     {"words_share", "The gap is one of the rare words", "(SGD - Adam) on the rarest tenth / |SGD - Adam| on the most frequent", KUNSTNER ", PTB", 3, HUGE_VAL, RV_CLAIM_EVERY, true},
 
-    {"steady", "Nothing that is compared ever stood above its first loss", "highest / first training loss of the runs compared; 1 % is a mini-batch's own", "control: the rule of the comparison", -HUGE_VAL, RV_STEADY, RV_CLAIM_EVERY, true},
+    {"steady", "Nothing that is compared ever stood above its first loss", "highest / first training loss of the runs compared; one per cent is a mini-batch's own", "control: the rule of the comparison", -HUGE_VAL, RV_STEADY, RV_CLAIM_EVERY, true},
     {"inside", "and every best rate lies inside its grid", "1: it does, one value a sweep", "control: the sweeps are wide enough", 1, 1, RV_CLAIM_EVERY, true},
     {NULL, NULL, NULL, NULL, 0, 0, RV_CLAIM_EVERY, false}};
 
