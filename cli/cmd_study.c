@@ -203,6 +203,10 @@ static int run(const cli_line *cli)
                                 .context = &s};
     int status = run_all(&s, list, count, &options);
     json_decref(s.results);
+    if (status == EXIT_DONE && *options.stop) { /* it ended early and has its page: a long run goes on */
+        fputs("ravine: stopped; the same command goes on where it was\n", stderr);
+        return interrupt_exit();
+    }
     return status;
 }
 

@@ -38,38 +38,6 @@ static void places(double *x)
         x[i] = REACH * (2.0 * i / (N - 1) - 1);
 }
 
-/* ---- what is read off a line -------------------------------------------------------------- */
-
-static double place_of_minimum(const double *x, const double *f)
-{
-    int best = 0;
-    for (int i = 0; i < N; i++)
-        best = f[i] < f[best] ? i : best;
-    return x[best];
-}
-
-/* Rounding of a float32 loss is about 1e-7 of it. */
-static bool bends_down(const double *x, const double *f, double reach)
-{
-    for (int i = 1; i < N - 1; i++)
-        if (fabs(x[i]) < reach && f[i - 1] + f[i + 1] - 2 * f[i] < -2e-6 * f[i])
-            return true;
-    return false;
-}
-
-/* Length of the interval around 0 in which f < level, interpolated; the edge where it does not end. */
-static double width(const double *x, const double *f, double level)
-{
-    double ends[2];
-    for (int side = 0; side < 2; side++) {
-        int step = side ? 1 : -1, i = N / 2;
-        while (i > 0 && i < N - 1 && f[i + step] < level)
-            i += step;
-        ends[side] = i == 0 || i == N - 1 ? x[i] : x[i] + (x[i + step] - x[i]) * (level - f[i]) / (f[i + step] - f[i]);
-    }
-    return ends[1] - ends[0];
-}
-
 /* The lines through one point: f [directions][N] on the training and on the test images. */
 typedef struct lines {
     double train[MOST_DIRECTIONS][N], test[MOST_DIRECTIONS][N];
@@ -103,12 +71,12 @@ static void judge(rv_study_run *run, const lines *start, const lines *end, int d
     places(x);
     out->width = out->rise = 0;
     for (int k = 0; k < directions; k++) {
-        slope += (fabs(place_of_minimum(x, start->train[k])) > 0.021) / (double)directions;
-        bent += bends_down(x, start->train[k], 1) / (double)directions;
-        far = fmax(far, fabs(place_of_minimum(x, end->train[k])));
-        curved += bends_down(x, end->train[k], 0.2) / (double)directions;
-        out->width += width(x, end->train[k], 1.1 * end->train[k][N / 2]) / directions;
-        out->rise += width(x, end->train[k], end->train[k][N / 2] + 0.03) / directions;
+        slope += (fabs(rv_line_minimum(N, x, start->train[k])) > 0.021) / (double)directions;
+        bent += rv_line_bends_down(N, x, start->train[k], 1) / (double)directions;
+        far = fmax(far, fabs(rv_line_minimum(N, x, end->train[k])));
+        curved += rv_line_bends_down(N, x, end->train[k], 0.2) / (double)directions;
+        out->width += rv_line_width(N, x, end->train[k], 1.1 * end->train[k][N / 2]) / directions;
+        out->rise += rv_line_width(N, x, end->train[k], end->train[k][N / 2] + 0.03) / directions;
         for (int i = 0; i < N; i++)
             gap = fmin(gap, end->test[k][i] - end->train[k][i]);
     }

@@ -2,9 +2,14 @@
 """Studies: what a run leaves behind, exit codes of --check, independence of threads."""
 import csv
 import json
+import re
 import unittest
 
 from support import Case, names, ravine
+
+
+def page_data(path):
+    return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(), re.DOTALL).group(1))
 
 
 class Quick(Case):
@@ -59,6 +64,11 @@ class All(Case):
             self.assertTrue((self.dir / "out" / result["study"] / "index.html").exists())
             for claim in result["claims"]:
                 self.assertGreater(len(claim["values"]), 0, (result["study"], claim["key"]))
+            # every text of the page has a row in studies/ru/NAME.json; the message can be pasted into it
+            page = page_data(self.dir / "out" / result["study"] / "index.html")["study"]
+            missing = {text: "" for text in page["untranslated"]}
+            self.assertEqual(missing, {}, f"studies/ru/{result['study']}.json lacks\n{json.dumps(missing, ensure_ascii=False, indent=2)}")
+            self.assertIn(page["title"], page["ru"])
 
 
 if __name__ == "__main__":
