@@ -163,8 +163,6 @@ static json_t *result_json(const rv_study_run *run, json_t *claims, json_t *para
                      rv_version());
 }
 
-}
-
 static rv_status write_results(const rv_study_run *run, const char *dir, json_t *result, rv_error *err)
 {
     char path[2048];
