@@ -276,8 +276,8 @@ static void measure_points(const race *r)
         rv_study_measure(r->run, "index", gamma->noise.tail / n20->noise.tail);
         rv_study_measure(r->run, "condition", n20->racers[rate_of(&sets[N20], 0)].condition[at] / n20->racers[rate_of(&sets[N20], 1)].condition[at]);
     }
-    rv_study_note(r->run, "With 5 examples the held-out loss is a polynomial of high degree of a few points, and its mean hangs on rare prompts: at twice the best "
-                          "learning rate it is already tens or hundreds, and differs as much between seeds.");
+    rv_study_note(r->run, "With 5 examples the held-out loss is a polynomial of high degree of a few points, and its mean hangs on rare prompts: at four times the best "
+                          "learning rate it is already tens to thousands, and differs as much between seeds.");
     for (int set = 0; set < FIXED; set++) {
         const group *p = &r->group[set * seeds];
         rv_study_note(r->run, "%s, seed 0: excess kurtosis %.2f; Hill's tail index %.1f, of the errors less their median %.1f.", sets[set].title, p->noise.kurtosis,
