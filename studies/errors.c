@@ -48,8 +48,10 @@ double rv_errors_tail(const double *norms, int n)
 void rv_errors_histogram(rv_figure *figure, const char *name, const double *norms, int n)
 {
     double middle[BINS], density[BINS] = {0}, *x = sorted(norms, n);
-    if (!x)
+    if (!x || !(x[n - 1] > x[0]) || !(x[n / 2] > 0)) { /* there is nothing to show */
+        free(x);
         return;
+    }
     double median = x[n / 2], low = x[0] / median, width = (x[n - 1] / median - low) / BINS;
     for (int i = 0; i < n; i++) {
         int bin = (int)((x[i] / median - low) / width);

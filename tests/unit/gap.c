@@ -63,6 +63,9 @@ static void figures_of_errors(void **state)
     assert_int_equal(points(figure, 1), 40);
     for (size_t i = 0; i < 40; i++)
         near(at(figure, 1, "y", i), 2.5, 0.06); /* width 1 / 2.5 of the median */
+    static const double same[] = {2, 2, 2}; /* no spread, no histogram */
+    rv_errors_histogram(figure, "same", same, 3);
+    assert_int_equal(json_array_size(json_object_get(figure, "series")), 2);
     json_decref(figure);
 }
 
