@@ -73,6 +73,7 @@ function layoutOf(built) {
 const PLOT_OPTIONS = { displayModeBar: false, responsive: true, doubleClick: "reset" };
 
 function draw(own) {
+  if (!window.Plotly) return null; /* a browser too old for the charts still has all the rest */
   const built = own.build();
   own.plot.setAttribute("aria-label", `${own.title}. ${built.text}`);
   return Plotly.react(own.plot, built.traces, layoutOf(built), PLOT_OPTIONS);

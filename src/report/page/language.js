@@ -37,7 +37,7 @@ function switchLanguage(data, name) {
   remember("ravine-language", name);
   if (new URLSearchParams(location.search).has("lang")) replaceQuery("lang", name);
   document.documentElement.lang = name;
-  for (const own of figures) Plotly.purge(own.plot);
+  for (const own of figures) if (window.Plotly) Plotly.purge(own.plot);
   figures.length = played.length = 0;
   assemble(data);
   applyTheme(theme());
@@ -111,6 +111,7 @@ const CHROME_RU = {
   "Show or hide": "Показать или скрыть",
   "Download the data of %s as CSV": "Скачать данные рисунка «%s» в CSV",
   "Download %s as SVG": "Скачать рисунок «%s» в SVG",
+  "The charts need a browser of 2023 or later.": "Для графиков нужен браузер 2023 года или новее.",
   "Studies": "Исследования",
   "All studies": "Все исследования",
   "The experiments of the lecture, replayed": "Эксперименты лекции, повторённые заново",
