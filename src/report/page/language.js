@@ -37,7 +37,7 @@ function switchLanguage(data, name) {
   remember("ravine-language", name);
   if (new URLSearchParams(location.search).has("lang")) replaceQuery("lang", name);
   document.documentElement.lang = name;
-  for (const own of figures) if (window.Plotly) Plotly.purge(own.plot);
+  for (const own of figures) if (window.Plotly) clear(own);
   figures.length = played.length = 0;
   assemble(data);
   applyTheme(theme());
@@ -105,6 +105,7 @@ const CHROME_RU = {
   "View": "Вид",
   "Heat map": "Карта",
   "Surface": "Поверхность",
+  "Nothing to draw: no run got that far.": "Рисовать нечего: ни один запуск не дошёл до этого.",
   "Play": "Пуск",
   "Pause": "Пауза",
   "Frame": "Кадр",

@@ -136,7 +136,7 @@ function testStills(out) {
 async function selfTest(errors) {
   const out = document.documentElement.dataset, settle = () => new Promise((done) => setTimeout(done, 50));
   out.figures = figures.length;
-  out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .trace, .main-svg .heatmaplayer image")).length;
+  out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .trace, .main-svg .heatmaplayer image, .gl-container canvas")).length;
   if (document.querySelector("#curves")) await testAxes(out, settle);
   if (document.querySelector(".gallery")) testStills(out);
   await testSurfaces(out, settle);
