@@ -106,6 +106,7 @@ const CHROME_RU = {
   "Heat map": "Карта",
   "Surface": "Поверхность",
   "Nothing to draw: no run got that far.": "Рисовать нечего: ни один запуск не дошёл до этого.",
+  "The claims are about the study's own settings; this run has others: %s.": "Утверждения относятся к собственным параметрам исследования, а в этом запуске другие: %s.",
   "Play": "Пуск",
   "Pause": "Пауза",
   "Frame": "Кадр",
