@@ -19,7 +19,7 @@ RV_PARAM_STRUCT(rv_speedrun_params, RV_SPEEDRUN_PARAMS);
 enum { RV_ADAMW, RV_NADAMW, RV_MUON, RV_SOAP, RV_SHAMPOO, RV_SCHEDULE_FREE, RV_LION, RV_SGD, RV_NO_MOMENTUM, RV_METHODS };
 /* Racers: all methods at the middle width, then AdamW and Muon at half and at twice it. */
 enum { RV_NARROW = RV_METHODS, RV_WIDE = RV_NARROW + 2, RV_RACERS = RV_WIDE + 2 };
-enum { RV_RATES = 10, RV_LENGTHS = 6 };
+enum { RV_RATES = 10, RV_LENGTHS = 5 };
 
 /* A method at a width. */
 typedef struct rv_racer {
@@ -32,6 +32,7 @@ typedef struct rv_racer {
     int lengths;
     int64_t length[RV_LENGTHS]; /* steps of runs with all seeds, falling from the study's */
     double step_seconds;   /* CPU time of a step */
+    double reached;        /* steps to the absolute target; NAN: not reached */
 } rv_racer;
 
 typedef struct rv_race_run {
@@ -75,6 +76,8 @@ double rv_race_mean(const rv_race *race, int racer, int64_t steps); /* over seed
 /* Steps that a racer needs to end at AdamW's loss, with the same seed: by its runs of several
  * lengths, linear in the logarithm of the length.  NAN: it does not get there in full length. */
 double rv_race_needed(const rv_race *race, int racer, uint64_t seed);
+/* Step at which full runs first pass a loss, linear between evaluations, mean over seeds; NAN: not all do. */
+double rv_race_crossing(const rv_race *race, int racer, double level);
 
 /* speedrun_figures.c */
 void rv_race_draw(const rv_race *race);

@@ -34,7 +34,7 @@ static const method methods[RV_METHODS] = {
     [RV_NO_MOMENTUM] = {"Muon without momentum", "muon", "{\"momentum\": 0, \"nesterov\": false}", 0.0025, true, false},
 };
 
-static const double lengths[RV_LENGTHS] = {1, 0.75, 0.5, 0.375, 0.25, 0.125};
+static const double lengths[RV_LENGTHS] = {1, 0.5, 0.375, 0.25, 0.125};
 
 const char *rv_race_name(int m)
 {
@@ -52,7 +52,8 @@ void rv_race_init(rv_race *race, rv_study_run *run, const rv_speedrun_params *pa
                                     .width = narrow ? params->width / 2 : wide ? 2 * params->width : params->width,
                                     .lengths = 1,
                                     .length = {params->steps},
-                                    .step_seconds = NAN};
+                                    .step_seconds = NAN,
+                                    .reached = NAN};
     }
 }
 
@@ -285,6 +286,22 @@ double rv_race_needed(const rv_race *race, int racer, uint64_t seed)
     double a = rv_race_final(race, racer, r->length[k], seed), b = rv_race_final(race, racer, r->length[k + 1], seed);
     double x = log((double)r->length[k]), y = log((double)r->length[k + 1]);
     return exp(x + (goal - a) / (b - a) * (y - x));
+}
+
+double rv_race_crossing(const rv_race *race, int racer, double level)
+{
+    double sum = 0;
+    for (int s = 0; s < race->run->seeds; s++) {
+        const rv_study_trial *t = rv_race_trial(race, racer, race->racer[racer].best, race->params->steps, (uint64_t)s);
+        int k = 1;
+        while (t && k < t->count && !(t->value[k] <= level))
+            k++;
+        if (!t || k >= t->count)
+            return NAN;
+        double share = (t->value[k - 1] - level) / (t->value[k - 1] - t->value[k]);
+        sum += t->step[k - 1] + fmax(share, 0) * (t->step[k] - t->step[k - 1]);
+    }
+    return sum / race->run->seeds;
 }
 
 /* ---- cost ---------------------------------------------------------------------------------------- */

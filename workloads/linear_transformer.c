@@ -1,4 +1,5 @@
 /* The linear transformer of Ahn et al. 2023 on in-context regression: 150 parameters. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "objective/analytic.h"
@@ -24,15 +25,19 @@ typedef struct regression {
     params o;
     rv_prompt_kind kind;
     int64_t batch;
-    rv_prompt *prompts; /* [batch]: those of `drawn`, so that several runs in step draw them once */
+    rv_prompts *prompts; /* [batch]: those of `drawn`, so that several runs in step draw them once */
     rv_batch drawn;
-    bool any;           /* drawn is one */
+    bool any;            /* drawn is one */
+    rv_prompts *held[3]; /* [evaluate]: those of each split, once it has been evaluated */
 } regression;
 
 static void release(void *context)
 {
-    free(((regression *)context)->prompts);
-    free(context);
+    regression *r = context;
+    free(r->prompts);
+    for (int split = 0; split < 3; split++)
+        free(r->held[split]);
+    free(r);
 }
 
 static void start(void *context, uint64_t seed, double *w)
@@ -48,9 +53,7 @@ static void draw_batch(regression *r, rv_batch batch)
     if (r->any && r->drawn.seed == batch.seed && r->drawn.step == batch.step && r->drawn.part == batch.part)
         return;
     rv_random stream = {batch.seed, RV_RANDOM_DATA, batch.step};
-    uint64_t first = (uint64_t)batch.part * (uint64_t)r->batch;
-    for (int64_t i = 0; i < r->batch; i++)
-        rv_prompt_draw(&r->prompts[i], r->kind, (int)r->o.points, stream, first + (uint64_t)i, NULL);
+    rv_prompts_draw(r->prompts, r->batch, r->kind, (int)r->o.points, stream, (uint64_t)batch.part * (uint64_t)r->batch);
     r->drawn = batch;
     r->any = true;
 }
@@ -58,28 +61,19 @@ static void draw_batch(regression *r, rv_batch batch)
 static double value_grad(void *context, const double *w, rv_batch batch, double *g)
 {
     regression *r = context;
-    double loss = 0, scale = 1 / (double)r->batch;
     draw_batch(r, batch);
-    for (int64_t k = 0; k < r->o.layers * RV_PROMPT_LAYER; k++)
-        g[k] = 0;
-    for (int64_t i = 0; i < r->batch; i++) {
-        double error = rv_prompt_error(&r->prompts[i], w, (int)r->o.layers, scale, g);
-        loss += scale * error * error;
-    }
-    return loss;
+    return rv_prompts_loss(r->prompts, r->batch, w, (int)r->o.layers, g);
 }
 
 static void evaluate(void *context, const double *w, rv_split split, rv_metrics *metrics)
 {
-    const regression *r = context;
-    rv_random stream = {held_out[split], RV_RANDOM_DATA, 0};
-    double loss = 0;
-    for (int64_t i = 0; i < r->o.evaluate; i++) {
-        rv_prompt prompt;
-        rv_prompt_draw(&prompt, r->kind, (int)r->o.points, stream, (uint64_t)i, NULL);
-        double error = rv_prompt_error(&prompt, w, (int)r->o.layers, 0, NULL);
-        loss += error * error / (double)r->o.evaluate;
+    regression *r = context;
+    if (!r->held[split]) {
+        r->held[split] = rv_prompts_new(r->o.evaluate);
+        if (r->held[split])
+            rv_prompts_draw(r->held[split], r->o.evaluate, r->kind, (int)r->o.points, (rv_random){held_out[split], RV_RANDOM_DATA, 0}, 0);
     }
+    double loss = r->held[split] ? rv_prompts_loss(r->held[split], r->o.evaluate, w, (int)r->o.layers, NULL) : NAN;
     rv_metrics_put(metrics, "loss", loss);
 }
 
@@ -87,7 +81,7 @@ static rv_status make(const void *values, const rv_workload_env *env, rv_objecti
 {
     regression *r = calloc(1, sizeof *r);
     int64_t batch = env->batch > 0 ? env->batch : BATCH;
-    rv_prompt *prompts = malloc((size_t)batch * sizeof *prompts);
+    rv_prompts *prompts = rv_prompts_new(batch);
     if (!r || !prompts) {
         free(r);
         free(prompts);

@@ -26,16 +26,25 @@ typedef enum rv_prompt_kind {
     RV_PROMPT_SPHERE  /* uniform direction, radius 1 */
 } rv_prompt_kind;
 
-typedef struct rv_prompt {
-    double gram[RV_PROMPT_D2]; /* G */
-    double task[RV_PROMPT_D], query[RV_PROMPT_D];
-} rv_prompt;
+/* Prompts are kept in packs of eight that are computed side by side; a lane that is left zero adds nothing. */
+enum { RV_PROMPT_LANES = 8 };
+typedef double rv_lanes __attribute__((vector_size(8 * RV_PROMPT_LANES)));
+typedef struct rv_prompts {
+    rv_lanes gram[RV_PROMPT_D2]; /* G */
+    rv_lanes task[RV_PROMPT_D], query[RV_PROMPT_D];
+} rv_prompts;
 
-/* Prompt number index of a stream; rows [points + 1, d] <- its x and the query, or NULL. */
-void rv_prompt_draw(rv_prompt *prompt, rv_prompt_kind kind, int points, rv_random stream, uint64_t index, double *rows);
+/* Memory for so many prompts, zeroed, in whole packs; free with free.  NULL: out of memory. */
+rv_prompts *rv_prompts_new(int64_t count);
 
-/* Prediction + y at the weights w [layers * RV_PROMPT_LAYER]; g (same size, or NULL) += scale times the gradient
- * of its square. */
-double rv_prompt_error(const rv_prompt *prompt, const double *w, int layers, double scale, double *g);
+/* Prompt number index of a stream into one lane; rows [points + 1, d] <- its x and the query, or NULL. */
+void rv_prompt_draw(rv_prompts *pack, int lane, rv_prompt_kind kind, int points, rv_random stream, uint64_t index,
+                    double *rows);
+/* Prompts first, first + 1, ... of a stream. */
+void rv_prompts_draw(rv_prompts *packs, int64_t count, rv_prompt_kind kind, int points, rv_random stream, uint64_t first);
+
+/* The mean over count prompts of (prediction + y)^2 at the weights w [layers * RV_PROMPT_LAYER], and its gradient
+ * in g (same size, or NULL). */
+double rv_prompts_loss(const rv_prompts *packs, int64_t count, const double *w, int layers, double *g);
 
 #endif

@@ -50,36 +50,38 @@ static void short_form_is_the_model(void **state)
     for (uint64_t k = 0; k < 50; k++) {
         int points = k % 2 ? 20 : 5;
         double rows[ROWS][D], z[ROWS][WIDE] = {{0}}, y_query = 0;
-        rv_prompt prompt;
-        rv_prompt_draw(&prompt, (rv_prompt_kind)(k % 3), points, data, k, rows[0]);
+        int lane = (int)(k % RV_PROMPT_LANES);
+        rv_prompts pack = {0};
+        rv_prompt_draw(&pack, lane, (rv_prompt_kind)(k % 3), points, data, k, rows[0]);
         for (int n = 0; n <= points; n++)
             for (int i = 0; i < D; i++) {
                 z[n][i] = rows[n][i];
-                z[n][D] += rows[n][i] * prompt.task[i];
+                z[n][D] += rows[n][i] * pack.task[i][lane];
             }
         y_query = z[points][D];
         z[points][D] = 0;
         for (int l = 0; l < LAYERS; l++)
             attend(z, points + 1, w + l * RV_PROMPT_LAYER);
-        double expected = z[points][D] + y_query, found = rv_prompt_error(&prompt, w, LAYERS, 0, NULL);
-        assert_true(fabs(found - expected) <= 1e-12 * (1 + fabs(expected)));
+        double expected = pow(z[points][D] + y_query, 2), found = rv_prompts_loss(&pack, 1, w, LAYERS, NULL);
+        assert_true(fabs(found - expected) <= 1e-11 * (1 + expected));
     }
 }
 
-static void gradient_is_that_of_the_square(void **state)
+static void gradient_is_that_of_the_loss(void **state)
 {
     (void)state;
-    double w[N], g[N] = {0};
-    rv_prompt prompt;
+    enum { COUNT = 11 }; /* one pack and a part of another */
+    double w[N], g[N], alone = 0;
+    rv_prompts *prompts = rv_prompts_new(COUNT);
     draw_weights(w, 0.3);
-    rv_prompt_draw(&prompt, RV_PROMPT_NORMAL, 20, data, 0, NULL);
-    rv_prompt_error(&prompt, w, LAYERS, 0.5, g);
+    rv_prompts_draw(prompts, COUNT, RV_PROMPT_NORMAL, 20, data, 0);
+    double loss = rv_prompts_loss(prompts, COUNT, w, LAYERS, g);
     for (int k = 0; k < N; k++) {
         const double h = 1e-5;
         double keep = w[k], side[2];
         for (int s = 0; s < 2; s++) {
             w[k] = keep + (s ? h : -h);
-            side[s] = pow(rv_prompt_error(&prompt, w, LAYERS, 0, NULL), 2) / 2;
+            side[s] = rv_prompts_loss(prompts, COUNT, w, LAYERS, NULL);
         }
         w[k] = keep;
         double difference = (side[1] - side[0]) / (2 * h);
@@ -87,6 +89,13 @@ static void gradient_is_that_of_the_square(void **state)
         if (k >= N - RV_PROMPT_LAYER && k < N - RV_PROMPT_D2) /* the last P reaches nothing */
             assert_true(g[k] == 0);
     }
+    for (uint64_t k = 0; k < COUNT; k++) {
+        rv_prompts one = {0};
+        rv_prompt_draw(&one, 3, RV_PROMPT_NORMAL, 20, data, k, NULL);
+        alone += rv_prompts_loss(&one, 1, w, LAYERS, NULL) / COUNT;
+    }
+    assert_true(fabs(alone - loss) < 1e-12 * loss);
+    free(prompts);
 }
 
 static void check_mean(double found, double expected, double error)
@@ -100,9 +109,9 @@ static void check_loss(rv_prompt_kind kind, int points, int layers, const double
 {
     double sum = 0, squares = 0;
     for (uint64_t k = 0; k < MANY; k++) {
-        rv_prompt prompt;
-        rv_prompt_draw(&prompt, kind, points, data, k, NULL);
-        double loss = pow(rv_prompt_error(&prompt, w, layers, 0, NULL), 2);
+        rv_prompts pack = {0};
+        rv_prompt_draw(&pack, 0, kind, points, data, k, NULL);
+        double loss = rv_prompts_loss(&pack, 1, w, layers, NULL);
         sum += loss / MANY;
         squares += loss * loss / MANY;
     }
@@ -132,19 +141,19 @@ static void moments(void **state)
     double second = 0, fourth = 0, eighth = 0;
     for (uint64_t k = 0; k < MANY; k++) {
         double rows[2][D], squares = 0, query = 0;
-        rv_prompt prompt;
-        rv_prompt_draw(&prompt, RV_PROMPT_GAMMA, 1, data, k, rows[0]);
+        rv_prompts pack;
+        rv_prompt_draw(&pack, 0, RV_PROMPT_GAMMA, 1, data, k, rows[0]);
         for (int i = 0; i < D; i++) {
             squares += rows[0][i] * rows[0][i];
-            assert_true(prompt.query[i] == rows[1][i]);
-            assert_true(prompt.gram[i * D] == rows[0][i] * rows[0][0]);
+            assert_true(pack.query[i][0] == rows[1][i]);
+            assert_true(pack.gram[i * D][0] == rows[0][i] * rows[0][0]);
         }
         second += squares / MANY;
         fourth += squares * squares / MANY;
         eighth += pow(squares, 4) / MANY;
-        rv_prompt_draw(&prompt, RV_PROMPT_SPHERE, 1, data, k, rows[0]);
+        rv_prompt_draw(&pack, 0, RV_PROMPT_SPHERE, 1, data, k, rows[0]);
         for (int i = 0; i < D; i++)
-            query += prompt.query[i] * prompt.query[i];
+            query += pack.query[i][0] * pack.query[i][0];
         assert_true(fabs(query - 1) < 1e-12);
     }
     check_mean(second, 1, sqrt((fourth - second * second) / MANY));
@@ -153,7 +162,7 @@ static void moments(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(short_form_is_the_model), cmocka_unit_test(gradient_is_that_of_the_square),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(short_form_is_the_model), cmocka_unit_test(gradient_is_that_of_the_loss),
                                        cmocka_unit_test(closed_forms), cmocka_unit_test(moments)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
