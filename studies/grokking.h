@@ -27,7 +27,6 @@ typedef enum rv_grok_kind {
 
 typedef struct rv_grok {
     int seeds;
-    bool present[RV_GROK_KINDS];
     rv_study_trial *runs; /* [kinds * seeds] */
     int64_t pause;        /* steps of the transformer without decay that are judged */
 } rv_grok;
