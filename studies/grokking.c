@@ -231,7 +231,7 @@ static void judge(rv_study_run *run, const rv_grok *g)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-/* All trials in one list, as the workers take them: the long ones first. */
+/* All trials in one list, as the workers take them. */
 static rv_status run_all(rv_study_run *run, const params *o, rv_grok *g, rv_error *err)
 {
     int count = RV_GROK_KINDS * g->seeds;
