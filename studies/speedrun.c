@@ -272,7 +272,7 @@ const rv_study rv_study_speedrun = {
         "nanoGPT's CPU network (4 layers, 4 heads, context 64, batch 12) on characters, at width 64 for all methods and at 32 and 128 for AdamW and Muon, so that\n"
         "all is done in a quarter of an hour. Runs of 800 steps, warm-up over 5 %, decay to zero over the last 30 % (Schedule-Free: warm-up only), clipped at norm 1,\n"
         "without weight decay. Learning rates a factor 2 apart with seed 0, the sweep widened until its best rate has a worse one on each side; then all seeds at\n"
-        "the best rate. Muon, SOAP and Shampoo have the hidden matrices; embeddings and vectors have AdamW at the rate that is best for AdamW, as in the speedrun.\n"
+        "the best rate, or at the rate below where their mean is worse than that had. Muon, SOAP and Shampoo have the hidden matrices; embeddings and vectors have AdamW at the rate that is best for AdamW, as in the speedrun.\n"
         "Steps to AdamW's loss: a method that ends below AdamW is run again with 1/2, 3/8, .. of the steps and a schedule of that length, until it ends above; linear\n"
         "in the logarithm of the steps between. Reading the crossing off one run instead would be too kind to whoever is slow: there the schedule's decay, which is\n"
         "common to all, does most of the falling. Steps to the absolute target are the track's own: the first evaluation, the same for all seeds, at which the mean\n"
