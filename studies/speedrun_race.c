@@ -10,7 +10,7 @@
 #include "studies/descend.h"
 #include "studies/speedrun.h"
 
-enum { EVALUATIONS = 20, WARM = 10, TIMED = 40 /* a multiple of the steps between changes of a basis */ };
+enum { EVALUATIONS = 20, BLOCK = 10 /* as many steps as between changes of a basis */, BLOCKS = 5 /* timed, after one to warm up */ };
 
 typedef struct method {
     const char *name, *optimizer, *params; /* params: JSON, without the learning rate */
@@ -335,33 +335,36 @@ double rv_race_crossing(const rv_race *race, int racer, double level)
 /* ---- cost ---------------------------------------------------------------------------------------- */
 
 typedef struct stopwatch {
-    double begin, end;
+    double last, least; /* least: the fastest block, which neighbours disturbed least */
 } stopwatch;
 
 static rv_status watch(void *context, int64_t step, const void *w, double loss, rv_error *err)
 {
     stopwatch *watch = context;
-    struct timespec now;
+    struct timespec time;
     (void)w, (void)loss, (void)err;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    watch->end = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-    if (step == WARM)
-        watch->begin = watch->end;
+    if (step % BLOCK != 0)
+        return RV_OK;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    double now = (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+    if (step > BLOCK)
+        watch->least = fmin(watch->least, now - watch->last);
+    watch->last = now;
     return RV_OK;
 }
 
 static rv_status time_steps(const rv_race *race, rv_racer *r, rv_objective *o, rv_error *err)
 {
-    stopwatch time = {0};
+    stopwatch time = {.least = HUGE_VAL};
     json_t *params = optimizer_params(r, r->best / 100, race->params->steps), *rules = optimizer_rules(r);
     char *params_text = rv_json_text(params, 0), *rules_text = rv_json_text(rules, 0);
     float *w = rv_study_vector(o, err);
-    rv_descent d = {.objective = o, .method = methods[r->method].optimizer, .params = params_text, .rules = rules_text, .steps = WARM + TIMED,
+    rv_descent d = {.objective = o, .method = methods[r->method].optimizer, .params = params_text, .rules = rules_text, .steps = (1 + BLOCKS) * BLOCK,
                     .observe = watch, .context = &time};
     rv_status status = w && params_text && rules_text ? rv_objective_init(o, 0, w, err) : rv_fail(err, RV_E_MEMORY, "no memory to time a step");
     if (status == RV_OK)
         status = rv_descend(&d, w, err);
-    r->step_seconds = d.diverged ? NAN : (time.end - time.begin) / TIMED;
+    r->step_seconds = d.diverged ? NAN : time.least / BLOCK;
     json_decref(params);
     json_decref(rules);
     free(params_text);
