@@ -37,6 +37,18 @@ static double *sorted(const double *norms, int n)
     return x;
 }
 
+double rv_errors_tail(const double *norms, int n)
+{
+    double sum = 0, *x = sorted(norms, n);
+    if (!x)
+        return NAN;
+    int k = n / 10 > 2 ? n / 10 : 2;
+    for (int i = n - k; i < n; i++)
+        sum += log((x[i] - x[n / 2]) / (x[n - k - 1] - x[n / 2])) / k;
+    free(x);
+    return 1 / sum;
+}
+
 void rv_errors_histogram(rv_figure *figure, const char *name, const double *norms, int n)
 {
     double middle[BINS], density[BINS] = {0}, *x = sorted(norms, n);
@@ -53,7 +65,7 @@ void rv_errors_histogram(rv_figure *figure, const char *name, const double *norm
             middle[filled] = low + (b + 0.5) * width;
             density[filled++] = density[b];
         }
-    rv_figure_series(figure, name, RV_SERIES_BOTH, filled, middle, density);
+    rv_figure_series(figure, name, RV_SERIES_LINE, filled, middle, density);
     free(x);
 }
 

@@ -8,7 +8,7 @@
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                                   \
     INT(steps, 2500, 0, 1000000, 0, "of the transformer without decay, where it is judged; 0: no transformer")  \
-    INT(epochs, 8000, 100, 1000000, 0, "full-batch steps of the perceptron without decay")                      \
+    INT(epochs, 7000, 100, 1000000, 0, "full-batch steps of the perceptron without decay")                      \
     BOOL(stablemax, true, "compare softmax and StableMax")                                                      \
     BOOL(tables, true, "other operations and other shares of the table")                                        \
     BOOL(long_run, false, "go on with the first transformer without decay, until it groks or is stopped, up to a million steps")

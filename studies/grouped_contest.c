@@ -181,7 +181,8 @@ rv_status rv_contest_hold(rv_study_run *run, const rv_contest *contest, rv_conte
     }
     choose(contest, swept, result);
     draw_rates(run, contest, swept, result);
-    draw_ends(run, contest, result);
+    if (result->groups > 1)
+        draw_ends(run, contest, result);
     for (int k = 0; k < RV_CONTESTANTS; k++)
         draw_courses(run, contest, result, k);
     note_rates(run, contest, swept, result);

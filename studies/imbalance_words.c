@@ -10,8 +10,8 @@
 enum { PREVIOUS = 2, TENTHS = 10, FIT_POINTS = 60, MOST_POINTS = 400 };
 static const double FIT_FROM = 10, FIT_TO = 1000;
 
-/* The mean of two embedded words goes through one matrix for each place, tanh, and out to all words;
- * the output starts near zero, so that the first loss is ln of their number. */
+/* Two embedded words, a matrix for each place, the sum through tanh, and out to all words; the output starts
+ * near zero, so that the first loss is the logarithm of their number. */
 static void build_words(rv_graph *graph, const rv_value *inputs, const void *params)
 {
     const rv_words_spec *s = params;

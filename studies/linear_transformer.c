@@ -80,7 +80,7 @@ typedef struct group {
 typedef struct race {
     rv_study_run *run;
     const params *o;
-    int groups;
+    int groups, first;       /* first: of those that run now */
     group *group;            /* [SETS][seeds] */
     int best[SETS][METHODS]; /* racers */
 } race;
@@ -192,7 +192,7 @@ static rv_status advance(group *p, rv_error *err)
 static void first_task(void *context, int task, int worker)
 {
     const race *r = context;
-    group *p = &r->group[task];
+    group *p = &r->group[r->first + task];
     rv_probe_target probe = {.objective = p->objective, .seed = 1 << 21 | p->seed, .batches = (int)r->o->noise};
     (void)worker;
     p->status = p->set == FIXED ? RV_OK : rv_probe_noise(&probe, p->racers[0].w, &p->noise, p->norms, &p->error);
@@ -202,15 +202,18 @@ static void first_task(void *context, int task, int worker)
 
 static void chunk_task(void *context, int task, int worker)
 {
-    group *p = &((const race *)context)->group[task];
+    const race *r = context;
+    group *p = &r->group[r->first + task];
     (void)worker;
     p->status = advance(p, &p->error);
 }
 
-static rv_status run_groups(const race *r, rv_task *task, rv_error *err)
+/* count groups from `first` on, side by side. */
+static rv_status run_groups(race *r, int first, int count, rv_task *task, rv_error *err)
 {
-    rv_pool_run(r->run->pool, r->groups, task, (void *)(uintptr_t)r);
-    for (int k = 0; k < r->groups; k++)
+    r->first = first;
+    rv_pool_run(r->run->pool, count, task, r);
+    for (int k = first; k < first + count; k++)
         if (r->group[k].status != RV_OK) {
             if (err)
                 *err = r->group[k].error;
@@ -277,8 +280,8 @@ static void measure_noise(const race *r)
         rv_study_measure(r->run, "index", gamma->tail / n20->tail);
     }
     for (int set = 0; set < FIXED; set++)
-        rv_study_note(r->run, "%s, seed 0: excess kurtosis %.2f, Hill's tail index %.1f.", sets[set].title, r->group[set * seeds].noise.kurtosis,
-                      r->group[set * seeds].noise.tail);
+        rv_study_note(r->run, "%s, seed 0: excess kurtosis %.2f; Hill's tail index %.1f, of the errors less their median %.1f.", sets[set].title,
+                      r->group[set * seeds].noise.kurtosis, r->group[set * seeds].noise.tail, rv_errors_tail(r->group[set * seeds].norms, (int)r->o->noise));
 }
 
 static void measure_condition(const race *r)
@@ -292,41 +295,30 @@ static void measure_condition(const race *r)
 
 /* ---- figures ------------------------------------------------------------------------------- */
 
-/* The loss of every seed at the best rates. */
-static void draw_losses(const race *r)
+/* The loss of every seed at the best rates, and beside it the loss at the end over the rates. */
+static void draw_set(const race *r, data_set set)
 {
-    double step[MOST];
+    char name[32];
+    double step[MOST], values[MOST_SEEDS * RATES];
     for (int i = 0; i < MOST; i++)
         step[i] = i * CHUNK;
-    for (int set = 0; set < SETS; set++) {
-        char name[32];
-        snprintf(name, sizeof name, "loss-%s", sets[set].key);
-        rv_figure *figure = rv_study_figure(r->run, name, sets[set].title, "Each method at its best learning rate; one line a seed.",
-                                            (rv_axis){.label = "step"}, (rv_axis){.label = set == FIXED ? "training loss" : "test loss", .log = true});
-        rv_figure_half(figure);
-        for (int m = 0; m < METHODS; m++)
-            for (int s = 0; s < r->run->seeds; s++) {
-                const group *p = &r->group[set * r->run->seeds + s];
-                rv_figure_series(figure, labels[m], RV_SERIES_LINE, p->chunks + 1, step, p->racers[r->best[set][m]].loss);
-            }
-    }
-}
-
-static void draw_rates(const race *r)
-{
-    rv_figure *figure = rv_study_figure(r->run, "rates", "The loss at the end over the learning rate",
-                                        "Geometric mean over seeds in a band that holds them all; the best rates are what the claims compare.",
-                                        (rv_axis){.label = "learning rate", .log = true}, (rv_axis){.label = "loss over the last 500 steps", .log = true});
-    for (int set = 0; set < SETS; set++)
-        for (int m = 0; m < METHODS; m++) {
-            char name[64];
-            double values[MOST_SEEDS * RATES];
-            snprintf(name, sizeof name, "%s, %s", labels[m], sets[set].title);
-            for (int s = 0; s < r->run->seeds; s++)
-                for (int k = 0; k < RATES; k++)
-                    values[s * RATES + k] = late_loss(&r->group[set * r->run->seeds + s], m * RATES + k);
-            rv_seed_band(figure, name, r->run->seeds, RATES, RATES, rates[m], values);
+    rv_axis loss = {.label = set == FIXED ? "training loss" : "test loss", .log = true};
+    snprintf(name, sizeof name, "loss-%s", sets[set].key);
+    rv_figure *curves = rv_study_figure(r->run, name, sets[set].title, "Each method at its best learning rate; one line a seed.", (rv_axis){.label = "step"}, loss);
+    snprintf(name, sizeof name, "rates-%s", sets[set].key);
+    rv_figure *grid = rv_study_figure(r->run, name, "Over the learning rate", "Mean loss over the last 500 steps: geometric mean over seeds in a band that holds them all.",
+                                      (rv_axis){.label = "learning rate", .log = true}, loss);
+    rv_figure_half(curves);
+    rv_figure_half(grid);
+    for (int m = 0; m < METHODS; m++) {
+        for (int s = 0; s < r->run->seeds; s++) {
+            const group *p = &r->group[(int)set * r->run->seeds + s];
+            rv_figure_series(curves, labels[m], RV_SERIES_LINE, p->chunks + 1, step, p->racers[r->best[set][m]].loss);
+            for (int k = 0; k < RATES; k++)
+                values[s * RATES + k] = late_loss(p, m * RATES + k);
         }
+        rv_seed_band(grid, labels[m], r->run->seeds, RATES, RATES, rates[m], values);
+    }
 }
 
 static void draw_noise(const race *r)
@@ -368,20 +360,22 @@ static rv_status run_race(race *r, rv_error *err)
 {
     for (int k = 0; k < r->groups; k++)
         RV_TRY(open_group(&r->group[k], r, (data_set)(k / r->run->seeds), (uint64_t)(k % r->run->seeds), err));
-    RV_TRY(rv_study_progress(r->run, 0, "gradient noise"));
-    RV_TRY(run_groups(r, first_task, err));
+    for (int first = 0; first < r->groups; first += r->run->seeds) { /* in parts, so that one can stop */
+        RV_TRY(rv_study_progress(r->run, 0.15 * first / r->groups, "gradient noise, %s", sets[first / r->run->seeds].title));
+        RV_TRY(run_groups(r, first, r->run->seeds, first_task, err));
+    }
     for (int64_t done = 0; done < r->o->steps; done += CHUNK) {
         RV_TRY(rv_study_progress(r->run, 0.15 + 0.85 * (double)done / (double)r->o->steps, "step %lld of %d runs", (long long)done, r->groups * RACERS));
-        RV_TRY(run_groups(r, chunk_task, err));
+        RV_TRY(run_groups(r, 0, r->groups, chunk_task, err));
     }
     for (int set = 0; set < SETS; set++)
         measure_set(r, (data_set)set);
     measure_noise(r);
     measure_condition(r);
-    draw_losses(r);
+    for (int set = 0; set < SETS; set++)
+        draw_set(r, (data_set)set);
     draw_noise(r);
     draw_condition(r);
-    draw_rates(r);
     return RV_OK;
 }
 

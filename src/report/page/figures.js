@@ -43,6 +43,7 @@ function logTicks(values) {
 }
 
 function tickText(value) {
+  if (value >= 1e12) return `10<sup>${Math.round(Math.log10(value))}</sup>`;
   for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) if (value >= size) return Number((value / size).toPrecision(3)) + unit;
   return value < 1e-4 ? value.toExponential().replace("-", "−") : String(value);
 }
