@@ -116,7 +116,8 @@ typedef enum rv_purpose {
     RV_RANDOM_OPTIMIZER, /* methods that draw: stochastic rounding, sketches */
     RV_RANDOM_PROBE,     /* directions of probes */
     RV_RANDOM_SEARCH,    /* hyperparameter samplers */
-    RV_RANDOM_RESAMPLE   /* bootstrap of scores */
+    RV_RANDOM_RESAMPLE,  /* bootstrap of scores */
+    RV_RANDOM_LABELS     /* labels drawn from a model's output */
 } rv_purpose;
 
 /* The stream that numbers are drawn from; step < 2^56. */
