@@ -2,6 +2,7 @@
 #
 #   make quickstart   install what is needed, build, compare five optimizers, show the report
 #   make check        install what is needed for tests, build, run the whole test suite
+#   make check-fuzz   every reader under clang's libFuzzer, with the sanitizers
 #   make build        the release binary build/release/bin/ravine
 #   make bench        the engine's speed beside the machine's limits and PyTorch
 #   make wheel        the Python package, build/release/dist/ravine-*.whl
@@ -14,7 +15,7 @@ JOBS    ?= $(shell nproc)
 BUILD   := build/release
 RAVINE  := $(BUILD)/bin/ravine
 
-.PHONY: all quickstart check check-quick check-clang check-sanitizers setup setup-check build \
+.PHONY: all quickstart check check-quick check-clang check-sanitizers check-fuzz setup setup-check build \
         bench bench-optim wheel install uninstall clean
 
 all: build
@@ -58,6 +59,13 @@ check-sanitizers:
 	cmake --preset tsan
 	cmake --build build/tsan --parallel $(JOBS)
 	ctest --no-tests=error --test-dir build/tsan --output-on-failure --parallel $(JOBS) -L threads
+
+FUZZ := scores methods config arrays images
+
+check-fuzz:
+	cmake --preset fuzz
+	cmake --build build/fuzz --parallel $(JOBS) --target $(addprefix fuzz_,$(FUZZ))
+	ctest --no-tests=error --test-dir build/fuzz --output-on-failure --parallel $(JOBS) -L fuzz
 
 bench: build
 	cmake --build $(BUILD) --parallel $(JOBS) --target bench_kernels bench_layers bench_train

@@ -8,10 +8,12 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/bench.h"
 #include "ravine/report.h"
+#include "ravine/score.h"
 
 static void show_progress(void *context, const rv_bench_progress *p)
 {
@@ -91,12 +93,30 @@ static int print_scores(const char *dir)
     return cli_print_json(scores);
 }
 
+/* DIR/score.json, as `ravine score DIR` would leave it: profiles, intervals and what takes credits away. */
+static rv_status write_score(const char *dir, rv_error *err)
+{
+    rv_trials *trials = NULL;
+    rv_ruleset *ruleset = NULL;
+    char path[512], *json = NULL;
+    snprintf(path, sizeof path, "%s/score.json", dir);
+    RV_TRY(rv_trials_read(&trials, &ruleset, &dir, 1, &(rv_trials_options){0}, err));
+    rv_status status =
+        rv_score_report(&json, trials, ruleset, &(rv_score_report_options){.resamples = RV_SCORE_RESAMPLES}, err);
+    if (status == RV_OK)
+        status = rv_file_write(path, json, strlen(json), err);
+    free(json);
+    rv_trials_free(trials);
+    rv_ruleset_free(ruleset);
+    return status;
+}
+
 static int finish(const cli_line *cli, const char *dir)
 {
     char report[512], *table = NULL;
     rv_error err;
     snprintf(report, sizeof report, "%s/report.html", dir);
-    if (rv_report_write(dir, report, &err) != RV_OK)
+    if (write_score(dir, &err) != RV_OK || rv_report_write(dir, report, &err) != RV_OK)
         return cli_error(&err);
     if (cli_has(cli, "json"))
         return print_scores(dir);

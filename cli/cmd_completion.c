@@ -6,6 +6,19 @@
 #include "cli/command.h"
 #include "cli/kinds.h"
 
+static bool takes_files(const cli_command *c)
+{
+    return c->complete && strncmp(c->complete, "files", 5) == 0;
+}
+
+/* The kind of words beside files, or NULL. */
+static const char *word_kind(const cli_command *c)
+{
+    if (!takes_files(c))
+        return c->complete;
+    return c->complete[5] == ' ' ? c->complete + 6 : NULL;
+}
+
 /* The words that may follow a command, one space before each. */
 static void put_words(FILE *out, const char *kind)
 {
@@ -43,8 +56,8 @@ static void put_cases(FILE *out)
         fprintf(out, "      %s) words=\"", c->name);
         put_options(out, c->options);
         put_options(out, common_options);
-        if (c->complete)
-            put_words(out, c->complete);
+        if (word_kind(c))
+            put_words(out, word_kind(c));
         fputs("\" ;;\n", out);
     }
 }
@@ -107,9 +120,9 @@ static void fish(FILE *out)
             fish_option(out, c->name, o);
         for (const cli_option *o = common_options; o->name; o++)
             fish_option(out, c->name, o);
-        if (c->complete && strcmp(c->complete, "files") != 0) {
-            fprintf(out, "complete -c ravine -n '__fish_seen_subcommand_from %s' -f -a '", c->name);
-            put_words(out, c->complete);
+        if (word_kind(c)) {
+            fprintf(out, "complete -c ravine -n '__fish_seen_subcommand_from %s'%s -a '", c->name, takes_files(c) ? "" : " -f");
+            put_words(out, word_kind(c));
             fputs("'\n", out);
         }
     }

@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/bench.h"
+#include "ravine/measure.h"
 #include "ravine/optim.h"
 #include "ravine/score.h"
 #include "ravine/study.h"
@@ -164,6 +165,17 @@ static bool find_study(const char *name, topic *t)
     return true;
 }
 
+static bool find_measure(const char *name, topic *t)
+{
+    const rv_measure *measure = rv_measure_find(name);
+    if (!measure)
+        return false;
+    *t = (topic){.kind = "measure", .name = measure->name, .title = measure->title, .params = measure->params};
+    add(t, "description", measure->description);
+    add(t, "source", measure->source);
+    return true;
+}
+
 static bool find_suite(const char *name, topic *t)
 {
     const rv_suite *suite = rv_suite_find(name);
@@ -265,8 +277,8 @@ static json_t *topic_json(const topic *t)
 static int run(const cli_line *cli)
 {
     static bool (*const finders[])(const char *, topic *) = {find_method,  find_wrapper, find_schedule,   find_workload,
-                                                            find_study,   find_suite,   find_ruleset, find_submission,
-                                                            find_sampler};
+                                                            find_study,   find_measure, find_suite,      find_ruleset,
+                                                            find_submission, find_sampler};
     json_t *list = json_array();
     topic t;
     for (size_t i = 0; i < sizeof finders / sizeof finders[0]; i++) {
@@ -298,7 +310,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 const cli_command command_explain = {
     .name = "explain",
     .synopsis = "NAME",
-    .summary = "Explain an optimizer, wrapper, schedule, workload, study, suite, ruleset, submission or sampler",
+    .summary = "Explain an optimizer, wrapper, schedule, workload, study, measure, suite, ruleset, ...",
     .description = "Equations, source, state, every parameter with its default and bounds.",
     .examples = "  ravine explain muon\n  ravine explain char-lm\n  ravine explain warmup_cosine --json\n",
     .options = options,

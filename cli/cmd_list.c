@@ -56,7 +56,7 @@ static const cli_option options[] = {{NULL, 0, NULL, NULL, false}};
 
 const cli_command command_list = {
     .name = "list",
-    .synopsis = "[optimizers|wrappers|schedules|workloads|suites|rulesets|submissions|samplers] [GLOB]",
+    .synopsis = "[optimizers|wrappers|schedules|workloads|studies|measures|suites|...] [GLOB]",
     .summary = "List what there is, one line each",
     .examples = "  ravine list\n  ravine list optimizers 'ada*'\n  ravine list workloads --json\n",
     .options = options,

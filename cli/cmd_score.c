@@ -36,7 +36,7 @@ static int make_report(const cli_line *cli, char **json)
     rv_ruleset *ruleset;
     rv_error err;
     long resamples, seed;
-    if (!cli_int(cli, "resamples", 1000, 0, 1000000, &resamples) || !cli_int(cli, "seed", 0, 0, 4294967295, &seed))
+    if (!cli_int(cli, "resamples", RV_SCORE_RESAMPLES, 0, 1000000, &resamples) || !cli_int(cli, "seed", 0, 0, 4294967295, &seed))
         return EXIT_USAGE;
     rv_trials_options source = {.ruleset = cli_value(cli, "ruleset", NULL),
                                 .clock = cli_value(cli, "clock", NULL),

@@ -29,7 +29,7 @@ typedef struct cli_command {
     const char *examples;    /* lines of "ravine ..." */
     const cli_option *options;   /* ends with a row whose name is NULL */
     int least, most;         /* positional arguments; most < 0: any number */
-    const char *complete;    /* what completes the first argument: "workloads", "files", ..., NULL */
+    const char *complete;    /* what completes an argument: "workloads", "files", "files measures", ..., NULL */
     int (*run)(const cli_line *cli);
 } cli_command;
 

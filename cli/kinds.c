@@ -4,6 +4,7 @@
 
 #include "cli/kinds.h"
 #include "ravine/bench.h"
+#include "ravine/measure.h"
 #include "ravine/optim.h"
 #include "ravine/score.h"
 #include "ravine/study.h"
@@ -52,6 +53,14 @@ static bool study_entry(int i, const char **name, const char **title)
     return study != NULL;
 }
 
+static bool measure_entry(int i, const char **name, const char **title)
+{
+    const rv_measure *measure = rv_measure_at(i);
+    if (measure)
+        *name = measure->name, *title = measure->title;
+    return measure != NULL;
+}
+
 static bool suite_entry(int i, const char **name, const char **title)
 {
     const rv_suite *suite = rv_suite_at(i);
@@ -97,6 +106,6 @@ static bool sampler_entry(int i, const char **name, const char **title)
 
 const cli_kind cli_kinds[CLI_KINDS] = {
     {"optimizers", optimizer_entry}, {"wrappers", wrapper_entry}, {"schedules", schedule_entry},
-    {"workloads", workload_entry},   {"studies", study_entry},    {"suites", suite_entry},
-    {"rulesets", ruleset_entry},     {"submissions", submission_entry}, {"samplers", sampler_entry},
+    {"workloads", workload_entry},   {"studies", study_entry},    {"measures", measure_entry},
+    {"suites", suite_entry},         {"rulesets", ruleset_entry},     {"submissions", submission_entry}, {"samplers", sampler_entry},
 };

@@ -10,7 +10,7 @@ typedef struct cli_kind {
     bool (*at)(int i, const char **name, const char **title);
 } cli_kind;
 
-enum { CLI_KINDS = 9 };
+enum { CLI_KINDS = 10 };
 extern const cli_kind cli_kinds[CLI_KINDS];
 
 #endif

@@ -24,12 +24,15 @@ void rv_seed_band(rv_figure *figure, const char *name, int seeds, int n, int str
         low[i] = HUGE_VAL;
         high[i] = 0;
         for (int s = 0; s < seeds; s++) {
-            double v = fmax(values[s * stride + i], 1e-30);
+            double v = values[s * stride + i];
+            v = isnan(v) ? v : fmax(v, 1e-30);
             mean[i] += log(v) / seeds;
             low[i] = fmin(low[i], v);
             high[i] = fmax(high[i], v);
         }
         mean[i] = exp(mean[i]);
+        if (isnan(mean[i])) /* a seed is missing: a gap */
+            low[i] = high[i] = NAN;
     }
     rv_figure_band(figure, name, n, x, mean, low, high);
 }

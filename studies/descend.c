@@ -4,6 +4,22 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "probe/vector.h"
+
+/* A further gradient of the same mini-batch, as SAM asks for; running statistics stay those of the weights. */
+static rv_status again(void *context, rv_probe probe, const void *w, void *g, double *loss, rv_error *err)
+{
+    rv_descent *d = context;
+    void *statistics;
+    if (probe != RV_PROBE_GRADIENT)
+        return rv_fail(err, RV_E_UNSUPPORTED, "no objective draws labels from its own output yet");
+    RV_TRY(rv_statistics_save(d->objective, &statistics, err));
+    rv_batch batch = {.seed = d->seed, .step = (uint64_t)d->made, .parts = 1};
+    rv_status status = rv_objective_value_grad(d->objective, w, batch, g, loss, err);
+    rv_statistics_restore(d->objective, statistics);
+    return status;
+}
+
 static rv_status one_step(rv_descent *d, rv_optimizer *optimizer, void *w, void *g, rv_error *err)
 {
     double loss;
@@ -14,7 +30,7 @@ static rv_status one_step(rv_descent *d, rv_optimizer *optimizer, void *w, void 
         RV_TRY(d->observe(d->context, step, w, loss, err));
     if (d->factor)
         rv_optimizer_set_lr_factor(optimizer, d->factor(d->context, step));
-    return rv_optimizer_step_flat(optimizer, w, g, err);
+    return rv_optimizer_step_closure_flat(optimizer, w, g, again, d, err);
 }
 
 rv_status rv_descend(rv_descent *d, void *w, rv_error *err)
@@ -23,8 +39,8 @@ rv_status rv_descend(rv_descent *d, void *w, rv_error *err)
     void *g = rv_study_vector(d->objective, err);
     if (!g)
         return RV_E_MEMORY;
-    rv_optimizer_options options = {.method = d->method, .params = d->params, .dtype = d->objective->dtype,
-                                    .seed = d->seed};
+    rv_optimizer_options options = {.method = d->method, .params = d->params, .rules = d->rules, .wrappers = d->wrappers,
+                                    .dtype = d->objective->dtype, .seed = d->seed};
     rv_status status = rv_optimizer_new_flat(&optimizer, &options, d->objective->layout, w, err);
     if (status == RV_OK && d->prepare)
         d->prepare(d->context, optimizer);

@@ -12,6 +12,8 @@ typedef struct rv_descent rv_descent;
 struct rv_descent {
     rv_objective *objective;   /* borrowed */
     const char *method, *params;
+    const char *rules;         /* as rv_optimizer_options has them; NULL: the method's own */
+    const char *wrappers;      /* around the method: "sam(rho=0.05)"; NULL: none */
     uint64_t seed;             /* of the mini-batches */
     int64_t steps;
     /* Learning rates are multiplied by factor(context, step); NULL: 1. */

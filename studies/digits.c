@@ -50,7 +50,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *params)
     const rv_digits *d = params;
     rv_value logits = rv_digits_build(graph, inputs[0], d, false);
     if (!d->squares) {
-        rv_nn_classify(graph, logits, inputs[1]);
+        rv_nn_classify(graph, logits, inputs[1], (rv_cross_entropy_options){0});
         return;
     }
     rv_graph_set_output(graph, "logits", logits);
@@ -110,6 +110,31 @@ static rv_status wrap(rv_source **source, rv_error *err)
 rv_status rv_digits_source(const rv_study_run *run, int images, rv_source **out, rv_error *err)
 {
     return rv_source_images(out, run->data ? RV_IMAGES_MNIST : RV_IMAGES_GLYPHS, run->data, images, 1000, false, err);
+}
+
+rv_status rv_digits_draw(const rv_study_run *run, uint64_t seed, int rows, double *pixels, int32_t *labels, rv_error *err)
+{
+    rv_source *source;
+    RV_TRY(rv_digits_source(run, 10000, &source, err));
+    int64_t all = source->examples[RV_SPLIT_TRAIN], *ids = malloc((size_t)rows * sizeof *ids);
+    uint32_t *order = malloc((size_t)all * sizeof *order);
+    rv_status status = ids && order && all >= rows ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory, or fewer than %d digits", rows);
+    if (status == RV_OK) {
+        rv_random_permutation((rv_random){seed, RV_RANDOM_ORDER, 0}, (uint32_t)all, order);
+        for (int i = 0; i < rows; i++)
+            ids[i] = order[i];
+        source->fill(source, RV_SPLIT_TRAIN, ids, rows, (rv_random){0, RV_RANDOM_AUGMENT, 0}, 0, RV_F64, (void *const[]){pixels, labels});
+    }
+    rv_source_free(source);
+    free(ids);
+    free(order);
+    return status;
+}
+
+int32_t rv_digits_mislabel(int32_t label, uint64_t seed, int i, double share)
+{
+    rv_random coin = {seed, RV_RANDOM_NOISE, (uint64_t)i};
+    return rv_random_uniform(coin, 0) < share ? (label + 1 + (int32_t)rv_random_below(coin, 1, CLASSES - 1)) % CLASSES : label;
 }
 
 rv_status rv_digits_new(const rv_study_run *run, const rv_digits *spec, rv_backend backend, rv_objective **out,

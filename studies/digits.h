@@ -26,6 +26,11 @@ rv_status rv_digits_new(const rv_study_run *run, const rv_digits *spec, rv_backe
                         rv_error *err);
 /* The data behind them; images [count, 28, 28, 1] of the training or test split.  Caller frees. */
 rv_status rv_digits_source(const rv_study_run *run, int images, rv_source **out, rv_error *err);
+/* `rows` images of the training split drawn by the seed, out of its first 10,000: pixels [rows, 28, 28],
+ * labels [rows]. */
+rv_status rv_digits_draw(const rv_study_run *run, uint64_t seed, int rows, double *pixels, int32_t *labels, rv_error *err);
+/* The label, or with probability `share` another digit: a coin for each (seed, i). */
+int32_t rv_digits_mislabel(int32_t label, uint64_t seed, int i, double share);
 /* The network alone, over inputs[0] = pixels [rows, 28, 28, 1]; returns the logits [rows, 10].  Every layer's
  * output is named "layer0", "layer1", ... when trace is set. */
 rv_value rv_digits_build(rv_graph *graph, rv_value pixels, const rv_digits *spec, bool trace);

@@ -73,7 +73,7 @@ static rv_status forward(const rv_study_run *run, const rv_digits *spec, rv_grap
     int64_t ids[BATCH];
     rv_value pixels = rv_graph_input(graph, "input", RV_F32, RV_SHAPE(BATCH, 28, 28, 1));
     rv_value label = rv_graph_input(graph, "label", RV_I32, RV_SHAPE(BATCH));
-    rv_nn_classify(graph, rv_digits_build(graph, pixels, spec, true), label);
+    rv_nn_classify(graph, rv_digits_build(graph, pixels, spec, true), label, (rv_cross_entropy_options){0});
     rv_status status = rv_graph_status(graph, err);
     if (status == RV_OK)
         status = rv_digits_source(run, spec->images, &source, err);

@@ -58,36 +58,20 @@ static void to_unit(double *x, int64_t n)
         x[i] = (x[i] - low) / (high - low);
 }
 
-/* n + test digits of the training split, drawn by the seed. */
+/* n + test digits, drawn by the seed. */
 static rv_status load(const rv_study_run *run, sample *t, uint64_t seed, rv_error *err)
 {
-    rv_source *source;
-    RV_TRY(rv_digits_source(run, 10000, &source, err));
     int rows = t->n + t->test;
-    int64_t all = source->examples[RV_SPLIT_TRAIN], *ids = malloc((size_t)rows * sizeof *ids);
-    uint32_t *order = malloc((size_t)all * sizeof *order);
-    rv_status status = ids && order && all >= rows ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory, or fewer than %d digits", rows);
-    if (status == RV_OK) {
-        rv_random_permutation((rv_random){seed, RV_RANDOM_ORDER, 0}, (uint32_t)all, order);
-        for (int i = 0; i < rows; i++)
-            ids[i] = order[i];
-        source->fill(source, RV_SPLIT_TRAIN, ids, rows, (rv_random){0, RV_RANDOM_AUGMENT, 0}, 0, RV_F64, (void *const[]){t->x, t->label});
-        to_unit(t->x, (int64_t)rows * PIXELS);
-    }
-    rv_source_free(source);
-    free(ids);
-    free(order);
-    return status;
+    RV_TRY(rv_digits_draw(run, seed, rows, t->x, t->label, err));
+    to_unit(t->x, (int64_t)rows * PIXELS);
+    return RV_OK;
 }
 
 /* One-hot targets, a share of them of another digit. */
 static void set_targets(sample *t, uint64_t seed, double flipped)
 {
     for (int i = 0; i < t->n; i++) {
-        rv_random coin = {seed, RV_RANDOM_NOISE, (uint64_t)i};
-        int32_t label = t->label[i];
-        if (rv_random_uniform(coin, 0) < flipped)
-            label = (label + 1 + (int32_t)rv_random_below(coin, 1, 9)) % CLASSES;
+        int32_t label = rv_digits_mislabel(t->label[i], seed, i, flipped);
         for (int k = 0; k < CLASSES; k++)
             t->target[i + k * t->n] = k == label;
     }

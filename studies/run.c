@@ -8,8 +8,7 @@
 
 #include "core/file.h"
 #include "core/json.h"
-#include "report/page.h"
-#include "studies/study.h"
+#include "studies/page.h"
 
 /* ---- what studies call ---------------------------------------------------------- */
 
@@ -46,6 +45,18 @@ void rv_study_note(rv_study_run *run, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     json_array_append_new(run->notes, json_string(text));
+}
+
+void rv_study_reason(rv_study_run *run, const char *key, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    if (!find_claim(run->study, key))
+        run->undeclared = key;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    json_object_set_new(run->reasons, key, json_string(text));
 }
 
 rv_status rv_study_progress(rv_study_run *run, double fraction, const char *format, ...)
@@ -126,6 +137,9 @@ static json_t *judge(const rv_study_run *run, const rv_claim *claim, rv_study_ve
                             json_pack("[o,o]", rv_json_from_real(s.low), rv_json_from_real(s.high)), "over",
                             claim->over == RV_CLAIM_MEAN ? "mean" : "every");
     json_object_set_new(row, "values", values ? json_incref(values) : json_array());
+    json_object_set_new(row, "interval", json_pack("[o,o]", rv_json_from_real(claim->low), rv_json_from_real(claim->high)));
+    if (json_is_false(held) && json_object_get(run->reasons, claim->key))
+        json_object_set(row, "why", json_object_get(run->reasons, claim->key));
     return row;
 }
 
@@ -142,62 +156,18 @@ static json_t *all_claims(const rv_study_run *run, rv_study_verdict *verdict)
 /* The result as design and callers know it: figures by name, title and file. */
 static json_t *result_json(const rv_study_run *run, json_t *claims, json_t *params, double seconds)
 {
-    json_t *figures = json_array(), *figure;
-    size_t i;
-    json_array_foreach(run->figures, i, figure)
-    {
-        char file[128];
-        snprintf(file, sizeof file, "%s.csv", json_string_value(json_object_get(figure, "name")));
-        json_array_append_new(figures, json_pack("{s:O,s:O,s:s}", "name", json_object_get(figure, "name"),
-                                                 "title", json_object_get(figure, "title"), "csv", file));
-    }
     return json_pack("{s:s,s:s,s:O,s:o,s:O,s:s,s:i,s:b,s:O,s:f,s:s}", "study", run->study->name, "title",
-                     run->study->title, "claims", claims, "figures", figures, "params", params, "data",
+                     run->study->title, "claims", claims, "figures", rv_figures_index(run->figures), "params", params, "data",
                      run->data ? "data folder" : "procedural", "seeds",
                      run->seeds, "quick", run->quick, "notes", run->notes, "seconds", seconds, "version",
                      rv_version());
 }
 
-static rv_status write_csvs(const rv_study_run *run, const char *dir, rv_error *err)
-{
-    json_t *figure;
-    size_t i;
-    json_array_foreach(run->figures, i, figure)
-    {
-        char path[2048];
-        rv_text text = {0};
-        snprintf(path, sizeof path, "%s/%s.csv", dir, json_string_value(json_object_get(figure, "name")));
-        rv_figure_csv(figure, &text);
-        rv_status status = text.failed ? rv_fail(err, RV_E_MEMORY, "%s: no memory", path)
-                                       : rv_file_write(path, text.data, text.size, err);
-        rv_text_release(&text);
-        RV_TRY(status);
-    }
-    return RV_OK;
-}
-
-static rv_status write_page(const rv_study_run *run, const char *dir, json_t *result, rv_error *err)
-{
-    char path[2048];
-    const rv_study *study = run->study;
-    json_t *page = json_object(), *body = json_copy(result);
-    snprintf(path, sizeof path, "%s/index.html", dir);
-    rv_page_head(page, NULL);
-    json_object_set(body, "figures", run->figures);
-    json_object_set_new(body, "question", json_string(study->question));
-    json_object_set_new(body, "method", json_string(study->method));
-    json_object_set_new(body, "source", json_string(study->source));
-    json_object_set_new(page, "study", body);
-    rv_status status = rv_page_write(path, page, err);
-    json_decref(page);
-    return status;
-}
-
 static rv_status write_results(const rv_study_run *run, const char *dir, json_t *result, rv_error *err)
 {
     char path[2048];
-    RV_TRY(write_csvs(run, dir, err));
-    RV_TRY(write_page(run, dir, result, err));
+    RV_TRY(rv_figures_write(run->figures, dir, err));
+    RV_TRY(rv_study_page_write(run, dir, result, err));
     snprintf(path, sizeof path, "%s/study.json", dir);
     char *text = rv_json_text(result, 2);
     rv_status status = text ? rv_file_write(path, text, strlen(text), err)
@@ -254,6 +224,7 @@ rv_status rv_study_execute(const rv_study *study, const rv_study_options *option
         run.measured = json_object();
         run.figures = json_array();
         run.notes = json_array();
+        run.reasons = json_object();
         status = study->run(&run, params, err);
         if (status == RV_E_INTERRUPTED)
             rv_fail(err, status, "study %s: stopped", study->name);
@@ -264,6 +235,7 @@ rv_status rv_study_execute(const rv_study *study, const rv_study_options *option
         json_decref(run.measured);
         json_decref(run.figures);
         json_decref(run.notes);
+        json_decref(run.reasons);
     }
     rv_pool_free(run.pool);
     free(params);

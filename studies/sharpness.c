@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measures/draw.h"
 #include "ravine/probe.h"
-#include "studies/digits.h"
+#include "studies/sam.h"
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                  \
     INT(images, 512, 64, 50000, 0, "digits to train on, a multiple of 64")                     \
@@ -14,24 +15,33 @@
     INT(steps, 4000, 100, 1000000, 0, "full-batch steps of the edge-of-stability runs")        \
     INT(small, 16, 1, 1024, 0, "images of a small mini-batch")                                 \
     REAL(lr, 0.1, 0, 10, RV_PARAM_LOG | RV_PARAM_OPEN_LO, "of the comparison of batch sizes")  \
-    REAL(loss, 0.015, 0, 1, RV_PARAM_LOG | RV_PARAM_OPEN_LO, "training loss at which batch sizes are compared")
+    REAL(loss, 0.015, 0, 1, RV_PARAM_LOG | RV_PARAM_OPEN_LO, "training loss at which batch sizes are compared") \
+    INT(sam_steps, 3000, 10, 1000000, 0, "mini-batch steps of SGD with and without SAM")       \
+    REAL(rho, 0.05, 0, 10, RV_PARAM_LOG | RV_PARAM_OPEN_LO, "of SAM; the paper's default")
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "sharpness", params, PARAMS);
 
-enum { RATES = 3, EVERY = 50, MOST = 4096, RITZ = 14, DENSITY = 30, STARTS = 5, GRID = 400 };
+enum { RATES = 3, EVERY = 50, MOST = 4096, RITZ = 14, DENSITY = 30, STARTS = 5 };
 static const double rates[RATES] = {0.2, 0.4, 0.6};
 
 static const rv_claim claims[] = {
     {"edge_middle", "Full-batch gradient descent drives the sharpness up to 2 / lr and keeps it there", "mean lr x lambda_max over the last quarter, lr 0.4",
      "Cohen et al. 2021", 1.9, 2.2, RV_CLAIM_EVERY, true},
     {"edge_large", "at every learning rate", "mean lr x lambda_max over the last quarter, lr 0.6", "Cohen et al. 2021", 1.9, 2.2, RV_CLAIM_EVERY, true},
-    {"sharpening", "Below the edge the sharpness rises on its own", "lambda_max over the last quarter / at the start, lr 0.2", "Cohen et al. 2021: progressive sharpening", 1, HUGE_VAL, RV_CLAIM_EVERY, true},
+    {"sharpening", "Below the edge the sharpness rises on its own", "lambda_max over the last quarter / at the start, lr 0.2", "Cohen et al. 2021: progressive sharpening", 1.2, HUGE_VAL, RV_CLAIM_EVERY, true},
     {"small_lr_sharper", "so on the edge a smaller learning rate ends in a sharper place", "lambda_max at the end, lr 0.4 / lr 0.6", "slide: large steps find wide minima", 1.3, HUGE_VAL, RV_CLAIM_EVERY, true},
     {"batch", "At equal training loss a small batch has found a flatter place than the full batch", "lambda_max, small / full batch", "slide; Keskar et al. 2017",
      -HUGE_VAL, 1, RV_CLAIM_MEAN, true},
     {"box", "also by Keskar's own measure", "box sharpness (epsilon 1e-3), small / full batch", "Keskar et al. 2017, metric 2.1", -HUGE_VAL, 1, RV_CLAIM_MEAN, true},
     {"accuracy", "That it generalises better cannot be told from these seeds", "|mean difference of test accuracy| / standard error over seeds; below 2.78 for five",
      "control: small effects need many seeds", -HUGE_VAL, 2.78, RV_CLAIM_EVERY, true},
+    {"sam_flatter", "SAM ends in a flatter place than SGD, each at its own best learning rate", "lambda_max, SAM / SGD; at most 0.9, for batch sizes alone make 0.93",
+     "Foret et al. 2021, figure 3: 18.6 / 62.6", -HUGE_VAL, 0.9, RV_CLAIM_MEAN, true},
+    {"sam_trace", "also by the trace of the Hessian", "trace, SAM / SGD", "Foret et al. 2021, section 4.2: the whole spectrum", -HUGE_VAL, 0.9, RV_CLAIM_MEAN, true},
+    {"sam_same_rate", "and not because its rate is another one", "lambda_max, SAM / SGD, both at SGD's best rate", "control: a larger rate alone is flatter", -HUGE_VAL, 0.9,
+     RV_CLAIM_MEAN, true},
+    {"sam_accuracy", "and it generalises better, by more than chance", "mean difference of test accuracy / standard error over seeds; 2.78: 95 % of five",
+     "Foret et al. 2021, table 1", 2.78, HUGE_VAL, RV_CLAIM_EVERY, true},
     {"same_function", "Rescaling two layers (W1 x 10, W2 / 10) leaves the function unchanged", "largest |difference of losses|, float64", "Dinh et al. 2017, theorem 4",
      -HUGE_VAL, 1e-12, RV_CLAIM_EVERY, false},
     {"rescaled", "and multiplies the sharpness", "lambda_max after / before rescaling by 10", "Dinh et al. 2017: flatness is no property of the function", 10, HUGE_VAL, RV_CLAIM_EVERY, false},
@@ -100,6 +110,16 @@ static double late(const trace *t)
     return sum;
 }
 
+/* The lowest curvature of a run, and the step where it stands. */
+static double lowest(const trace *t, double *step)
+{
+    int least = 0;
+    for (int i = 1; i < t->count; i++)
+        least = t->edge[i] < t->edge[least] ? i : least;
+    *step = t->step[least];
+    return t->edge[least];
+}
+
 static rv_status edges(rv_study_run *run, const params *o, rv_objective *full, trace *t, rv_error *err)
 {
     rv_figure *edge = rv_study_figure(run, "edge", "The edge of stability", "Largest curvature times learning rate under full-batch gradient descent; one line a seed. "
@@ -118,14 +138,20 @@ static rv_status edges(rv_study_run *run, const params *o, rv_objective *full, t
             rv_figure_series(edge, name, RV_SERIES_LINE, t->count, t->step, t->edge);
             rv_figure_series(loss, name, RV_SERIES_LINE, t->count, t->step, t->loss);
             ends[r] = late(t);
-            if (r == 0)
+            if (r == 0) {
+                double step, least = lowest(t, &step);
                 rv_study_measure(run, "sharpening", ends[0] / t->edge[0]);
+                rv_study_note(run, "Seed %d, learning rate 0.2: the sharpness falls from %.2f to %.2f in %.0f steps and then rises to %.2f, %.2f times its lowest value.",
+                              s, t->edge[0] / rates[0], least / rates[0], step, ends[0] / rates[0], ends[0] / least);
+            }
         }
         rv_study_measure(run, "edge_middle", ends[1]);
         rv_study_measure(run, "edge_large", ends[2]);
         rv_study_measure(run, "small_lr_sharper", ends[1] / rates[1] / (ends[2] / rates[2]));
         rv_study_note(run, "Seed %d: at learning rate 0.2 the last quarter has lr x lambda_max = %.2f.", s, ends[0]);
     }
+    rv_study_reason(run, "sharpening", "In the first steps the sharpness falls, by up to a fifth, before it rises; the claim compares with the start, not with that lowest value. "
+                    "And at this learning rate the edge is not reached yet after these steps.");
     return RV_OK;
 }
 
@@ -198,7 +224,7 @@ static rv_status batches(rv_study_run *run, const params *o, rv_objective *full,
     rv_status status = g.w ? rv_digits_new(run, &spec, RV_BACKEND_CPU, &small, err) : RV_E_MEMORY;
     for (int s = 0; s < run->seeds && status == RV_OK; s++) {
         double difference = 0;
-        status = rv_study_progress(run, 0.7 + 0.2 * s / run->seeds, "batch sizes, seed %d", s);
+        status = rv_study_progress(run, 0.7 + 0.1 * s / run->seeds, "batch sizes, seed %d", s);
         if (status == RV_OK)
             status = compare(run, o, small, &g, (uint64_t)s, &difference, err);
         mean += difference / run->seeds;
@@ -259,39 +285,20 @@ static rv_status rescale(rv_study_run *run, rv_objective *o, uint64_t seed, doub
 /* The spectrum at w: density with its error, and the trace by two routes. */
 static rv_status spectrum(rv_study_run *run, rv_objective *o, const double *w, rv_error *err)
 {
-    static rv_ritz ritz[STARTS * DENSITY];
-    int made[STARTS];
-    double x[GRID], density[GRID], error[GRID], low[GRID], high[GRID], mean = 0, squares = 0, least = 0, most = 0;
-    double n = (double)rv_layout_parameters(o->layout);
     rv_probe_target probe = {.objective = o, .batches = 1};
     rv_estimate hutchinson;
-    for (int k = 0; k < STARTS; k++) {
-        double sum = 0;
-        RV_TRY(rv_probe_lanczos(&probe, w, 0, (uint64_t)k, DENSITY, ritz + k * DENSITY, &made[k], err));
-        for (int i = 0; i < made[k]; i++)
-            sum += n * ritz[k * DENSITY + i].weight * ritz[k * DENSITY + i].value;
-        mean += sum / STARTS;
-        squares += sum * sum / STARTS;
-        least = fmin(least, ritz[k * DENSITY].value);
-        most = fmax(most, ritz[k * DENSITY + made[k] - 1].value);
+    rv_spectrum s;
+    rv_status status = rv_probe_spectrum(&probe, w, 0, STARTS, DENSITY, &s, err);
+    if (status == RV_OK)
+        status = rv_probe_trace(&probe, w, 1, 20, &hutchinson, err);
+    if (status == RV_OK) {
+        rv_study_measure(run, "trace", fabs(s.trace.mean - hutchinson.mean) / hypot(s.trace.error, hutchinson.error));
+        rv_draw_spectrum(rv_study_figure(run, "spectrum", "The spectrum of the Hessian", "Stochastic Lanczos quadrature, band: standard error over five starts. "
+                                         "Most eigenvalues are near zero, a few stand apart.",
+                                         (rv_axis){.label = "eigenvalue"}, (rv_axis){.label = "density", .log = true}), &s);
     }
-    RV_TRY(rv_probe_trace(&probe, w, 1, 20, &hutchinson, err));
-    double variance = fmax(squares - mean * mean, 0) / (STARTS - 1) + hutchinson.error * hutchinson.error;
-    rv_study_measure(run, "trace", fabs(mean - hutchinson.mean) / sqrt(variance));
-    double span = most - least;
-    for (int i = 0; i < GRID; i++)
-        x[i] = least - 0.05 * span + 1.1 * span * i / (GRID - 1);
-    rv_spectral_density(ritz, made, STARTS, DENSITY, 0.01 * span, GRID, x, density, error);
-    for (int i = 0; i < GRID; i++) {
-        density[i] = fmax(density[i], 1e-9);
-        low[i] = fmax(density[i] - error[i], 1e-9);
-        high[i] = density[i] + error[i];
-    }
-    rv_figure *figure = rv_study_figure(run, "spectrum", "The spectrum of the Hessian", "Stochastic Lanczos quadrature, band: standard error over five starts. "
-                                        "Most eigenvalues are near zero, a few stand apart.",
-                                        (rv_axis){.label = "eigenvalue"}, (rv_axis){.label = "density", .log = true});
-    rv_figure_band(figure, "density", GRID, x, density, low, high);
-    return RV_OK;
+    rv_spectrum_release(&s);
+    return status;
 }
 
 static rv_status rescalings(rv_study_run *run, const params *o, rv_error *err)
@@ -326,6 +333,9 @@ static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
         status = edges(run, o, full, t, err);
     if (status == RV_OK)
         status = batches(run, o, full, err);
+    spec.batch = o->small;
+    if (status == RV_OK)
+        status = rv_study_sam(run, &spec, full, o->sam_steps, o->rho, 0.8, 0.98, err);
     if (status == RV_OK)
         status = rescalings(run, o, err);
     rv_objective_free(full);
@@ -340,12 +350,13 @@ const rv_study rv_study_sharpness = {
                 "\"wide\" has a catch.",
     .method = "Perceptron with two hidden layers of 64 on 512 digits of 7 x 7 pixels. Edge of stability: tanh, mean squared error, full batch, sharpness by 14\n"
               "Lanczos steps every 50 steps. Batches: the same network and learning rate, batch 16 against all, compared where the loss of all images first\n"
-              "falls below 0.015. Rescaling: a ReLU network in float64. Box sharpness is sought by sign steps, not by L-BFGS-B: a lower bound.\n"
+              "falls below 0.015. SAM: SGD with batch 16 and 3000 steps for both (SAM's cost two gradients each), rho 0.05, seven rates from 0.025 to 1.6, for\n"
+              "each the one with the lowest validation loss over all seeds. Rescaling: a ReLU network in float64. Box sharpness is sought by sign steps, not by L-BFGS-B: a lower bound.\n"
               "Mean squared error is the mean over images and classes.",
-    .source = "Keskar et al. 2017; Dinh et al. 2017; Cohen et al. 2021; Li et al. 2018; Ghorbani et al. 2019",
+    .source = "Keskar et al. 2017; Foret et al. 2021; Dinh et al. 2017; Cohen et al. 2021; Li et al. 2018; Ghorbani et al. 2019",
     .cost = "3 min",
     .params = &table,
-    .quick = "steps=200,images=128,width=16,loss=0.06",
+    .quick = "steps=200,images=128,width=16,loss=0.06,sam_steps=50",
     .seeds = 5,
     .quick_seeds = 1,
     .claims = claims,

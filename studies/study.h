@@ -16,6 +16,7 @@ struct rv_study_run {
     json_t *measured; /* {key: [value, ..]} */
     json_t *figures;  /* [figure, ..] */
     json_t *notes;    /* [text, ..] */
+    json_t *reasons;  /* {key: text} */
     const char *undeclared; /* a key that was measured and is no claim: the run fails */
 };
 
@@ -29,6 +30,9 @@ rv_figure *rv_study_figure(rv_study_run *run, const char *name, const char *titl
 rv_status rv_study_set(const rv_param_table *table, void *values, const char *text, rv_error *err);
 /* A finding in words, for the page: what the numbers say beside the claims. */
 void rv_study_note(rv_study_run *run, const char *format, ...) RV_PRINTF(2, 3);
+/* Why the claim called key does not hold where it does not: shown beside it then, and only then.
+ * One sentence or two; the page itself says how many values lie outside. */
+void rv_study_reason(rv_study_run *run, const char *key, const char *format, ...) RV_PRINTF(3, 4);
 /* Tells how far it is; RV_E_INTERRUPTED when the user wants to stop. */
 rv_status rv_study_progress(rv_study_run *run, double fraction, const char *format, ...) RV_PRINTF(3, 4);
 

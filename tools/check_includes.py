@@ -3,7 +3,7 @@
 
     tools/check_includes.py [ROOT]
 
-A room is a folder of src/, workloads/, studies/ or cli/ together with its public header
+A room is a folder of src/, workloads/, measures/, studies/ or cli/ together with its public header
 include/ravine/<room>.h.  A file may include its own room and the rooms that stand in its
 row of BELOW, nothing else of the house; only system headers are free.
 """
@@ -24,16 +24,18 @@ BELOW = {
     "trial": "core tensor objective optim workload",
     "bench": "core tensor objective optim workload trial",
     "report": "core tensor objective optim workload trial",
-    "study": "core tensor graph nn data objective optim workload trial probe report",
-    "cli": "core tensor graph nn data objective optim workload trial probe bench report study",
+    "measure": "core tensor objective workload trial probe report",
+    "study": "core tensor graph nn data objective optim workload trial bench probe report measure",
+    "cli": "core tensor graph nn data objective optim workload trial probe bench report measure study",
 }
 # Single headers that a room may see beside the rooms below it.
 ALSO = {
     "data": {"ravine/objective.h"},     # the splits of a data set
     "objective": {"ravine/workload.h"},  # what a workload hands to a network: data, pool, backend
 }
-FOLDERS = {"workloads": "workload", "studies": "study"}  # rooms beside src/
-PUBLIC = {"param": "core", "kfac": "optim", "score": "bench", "ravine": None}  # headers that are not called after their room
+FOLDERS = {"workloads": "workload", "measures": "measure", "studies": "study"}  # rooms beside src/
+PUBLIC = {"param": "core", "kfac": "optim", "score": "bench", "landscape": "probe",
+          "ravine": None}  # headers that are not called after their room
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 
@@ -60,7 +62,7 @@ def room_of_include(name, path):
 
 def check(root):
     faults, arrows = [], 0
-    for top in ("include/ravine", "src", "workloads", "studies", "cli"):
+    for top in ("include/ravine", "src", "workloads", "measures", "studies", "cli"):
         for path in sorted((root / top).rglob("*.[ch]")):
             local = path.relative_to(root)
             room = room_of_file(local)

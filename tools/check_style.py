@@ -32,7 +32,7 @@ def functions(lines):
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent.parent)
     warnings, files, count = [], 0, 0
-    for top in ("include", "src", "workloads", "studies", "cli", "bench", "tests"):
+    for top in ("include", "src", "workloads", "measures", "studies", "cli", "bench", "tests"):
         for path in sorted((root / top).rglob("*.[ch]")):
             lines = path.read_text(errors="replace").splitlines()
             files += 1

@@ -11,6 +11,8 @@
     INT(width, 128, 1, 8192, 0, "of the residual stream; larger: 384")                             \
     INT(block, 64, 1, 4096, 0, "length of the context in characters; larger: 256")                 \
     REAL(dropout, 0, 0, 1, RV_PARAM_OPEN_HI, "after embedding, attention and each branch; larger: 0.2") \
+    REAL(aux_dropout, -1, -1, 1, RV_PARAM_OPEN_HI, "of the attention weights; -1: as dropout") \
+    REAL(label_smoothing, 0, 0, 1, RV_PARAM_OPEN_HI, "mass of a label that training spreads over all classes") \
     INT(evaluate, 0, 0, 1000000, 0, "windows of a split that an evaluation reads; 0: all")
 
 RV_PARAM_STRUCT(params, PARAMS);
@@ -24,6 +26,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
     const double std = 0.02;
     rv_transformer block = {.heads = (int)o->heads, .width = o->width, .hidden = 4 * o->width,
                             .causal = true, .act = RV_ACT_GELU, .dropout = o->dropout,
+                            .attention_dropout = o->aux_dropout < 0 ? o->dropout : o->aux_dropout,
                             .init = rv_init_normal(std),
                             .residual_init = rv_init_normal(std / sqrt(2.0 * (double)o->layers))};
     /* one table embeds the input and reads the output */
@@ -40,7 +43,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
     }
     x = rv_nn_layer_norm(graph, "norm", x, false);
     rv_value logits = rv_linear(graph, x, tokens, RV_NONE, RV_ACT_NONE); /* [rows, block, ALPHABET] */
-    rv_nn_classify(graph, logits, inputs[1]);
+    rv_nn_classify(graph, logits, inputs[1], (rv_cross_entropy_options){.label_smoothing = o->label_smoothing});
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)

@@ -9,6 +9,7 @@
     CHOICE(depth, "20|32|44|56|110", "20", "weighted layers, 6 n + 2")                               \
     BOOL(skips, true, "residual connections; false: the plain network")                              \
     BOOL(augment, true, "random crops of the padded image and flips")                                \
+    REAL(label_smoothing, 0, 0, 1, RV_PARAM_OPEN_HI, "mass of a label that training spreads over all classes") \
     INT(images, 0, 0, 50000, 0, "training images to keep; 0: all")                                   \
     INT(evaluate, 0, 0, 50000, 0, "images of a split that an evaluation reads; 0: all")
 
@@ -61,7 +62,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
     x = rv_global_pool(graph, x); /* [rows, 64] */
     rv_layer head = {.out = 10, .role = RV_ROLE_HEAD, .bias = true, .weight_init = rv_init_he(64)};
     rv_value logits = rv_nn_linear(graph, "head", x, head);
-    rv_nn_classify(graph, logits, inputs[1]);
+    rv_nn_classify(graph, logits, inputs[1], (rv_cross_entropy_options){.label_smoothing = o->label_smoothing});
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)

@@ -7,6 +7,7 @@
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                    \
     REAL(dropout, 0, 0, 1, RV_PARAM_OPEN_HI, "before the dense layer")                           \
+    REAL(label_smoothing, 0, 0, 1, RV_PARAM_OPEN_HI, "mass of a label that training spreads over all classes") \
     INT(images, 0, 0, 60000, 0, "training images to keep; 0: all")                             \
     INT(evaluate, 0, 0, 60000, 0, "images of a split that an evaluation reads; 0: all")
 
@@ -33,7 +34,7 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
                       .weight_init = rv_init_lecun(flat)};
     rv_layer head = {.out = 10, .role = RV_ROLE_HEAD, .bias = true, .weight_init = rv_init_lecun(64)};
     rv_value logits = rv_nn_linear(graph, "head", rv_nn_linear(graph, "dense", x, dense), head);
-    rv_nn_classify(graph, logits, inputs[1]);
+    rv_nn_classify(graph, logits, inputs[1], (rv_cross_entropy_options){.label_smoothing = o->label_smoothing});
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)

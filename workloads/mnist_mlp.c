@@ -9,6 +9,8 @@
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                     \
     INT(hidden, 512, 1, 65536, 0, "width of the hidden layers")                   \
     INT(layers, 2, 1, 64, 0, "hidden layers")                                     \
+    REAL(dropout, 0, 0, 1, RV_PARAM_OPEN_HI, "after each hidden layer") \
+    REAL(label_smoothing, 0, 0, 1, RV_PARAM_OPEN_HI, "mass of a label that training spreads over all classes") \
     INT(images, 0, 0, 60000, 0, "training images to keep; 0: all")                             \
     INT(evaluate, 0, 0, 60000, 0, "images of a split that an evaluation reads; 0: all")
 
@@ -27,13 +29,13 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
         rv_layer layer = {.out = o->hidden, .role = i == 0 ? RV_ROLE_INPUT : RV_ROLE_HIDDEN, .bias = true,
                           .act = RV_ACT_RELU, .weight_init = rv_init_torch_linear(in),
                           .bias_init = rv_init_torch_linear(in)};
-        x = rv_nn_linear(graph, name, x, layer);
+        x = rv_dropout(graph, rv_nn_linear(graph, name, x, layer), o->dropout, false);
         in = o->hidden;
     }
     rv_layer head = {.out = 10, .role = RV_ROLE_HEAD, .bias = true,
                      .weight_init = rv_init_torch_linear(in), .bias_init = rv_init_torch_linear(in)};
     rv_value logits = rv_nn_linear(graph, "head", x, head);
-    rv_nn_classify(graph, logits, inputs[1]);
+    rv_nn_classify(graph, logits, inputs[1], (rv_cross_entropy_options){.label_smoothing = o->label_smoothing});
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)

@@ -7,13 +7,15 @@
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                    \
     INT(p, 97, 3, 9973, 0, "modulus, a prime")                                                   \
-    CHOICE(operation, "division|addition|subtraction|multiplication", "division", "of the table") \
+    CHOICE(operation, RV_MODULAR_OPERATIONS, "division", "of the table: a / b, .., squares a^2 + b^2, cubic a^3 + a b^2 + b") \
     REAL(fraction, 0.5, 0, 1, RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "of the table that is trained on") \
     INT(split, 0, 0, 4294967295, 0, "seed of the split of the table")                            \
     INT(layers, 2, 1, 64, 0, "transformer blocks")                                               \
     INT(width, 128, 1, 8192, 0, "of the residual stream")                                        \
     INT(heads, 4, 1, 256, 0, "of attention; must divide width")                                  \
-    CHOICE(norm, "post|pre", "post", "where the layer norms stand")
+    REAL(label_smoothing, 0, 0, 1, RV_PARAM_OPEN_HI, "mass of a label that training spreads over all classes") \
+    CHOICE(norm, "post|pre", "post", "where the layer norms stand")                              \
+    CHOICE(loss, "softmax|stablemax", "softmax", "what makes logits probabilities")
 
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "modular-division", params, PARAMS);
@@ -42,17 +44,17 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *values)
                      .weight_init = rv_init_torch_linear(o->width),
                      .bias_init = rv_init_torch_linear(o->width)};
     rv_value logits = rv_nn_linear(graph, "head", x, head); /* [rows, p + 2] */
-    rv_nn_classify(graph, logits, inputs[1]);
+    rv_nn_classify(graph, logits, inputs[1], (rv_cross_entropy_options){.label_smoothing = o->label_smoothing,
+                                                                        .stablemax = o->loss == 1});
 }
 
 static rv_status make(const void *values, const rv_workload_env *env, rv_objective **out, rv_error *err)
 {
-    static const char *const operations[] = {"division", "addition", "subtraction", "multiplication"};
     const params *o = values;
     rv_network network = {.name = "modular-division", .build = build, .params = values, .batch = 512,
                           .shards = 8, .least_rows = 16, .evaluation_rows = 256};
-    RV_TRY(rv_source_modular(&network.source, (int)o->p, operations[o->operation], o->fraction,
-                             (uint64_t)o->split, err));
+    rv_modular equations = {.p = (int)o->p, .operation = o->operation, .fraction = o->fraction, .seed = (uint64_t)o->split};
+    RV_TRY(rv_source_modular(&network.source, &equations, err));
     return rv_network_new(out, &network, env, err);
 }
 

@@ -23,6 +23,8 @@ struct rv_source {
     int64_t examples[3];   /* per split; of windows of text: every start position */
     bool draw;             /* training examples are drawn with replacement, not by epochs */
     int classes;           /* of the labels */
+    const int64_t *counts; /* [classes]: how often each occurs in the training split; NULL: not counted */
+    const char *const *names; /* [classes], or NULL: they have none */
     /* Writes count examples: ids[i] in [0, examples[split]), or -1 for padding, which gets
      * zeros and labels -1.  inputs[k]: memory of count * input_shape[k] elements, floats of
      * type dtype.  Augmentation (training split) draws from augment at index ids-independent
@@ -34,12 +36,29 @@ struct rv_source {
 
 RV_API void rv_source_free(rv_source *source); /* NULL is fine */
 
-/* All of mod-p modular arithmetic a op b = c over tokens [a, op, b, =]; inputs: tokens i32 [4],
- * label i32 [] (the answer c).  p prime; fraction of the pairs in train, the rest in
- * validation, split by seed.  operation: "division" (b != 0), "addition", "subtraction",
- * "multiplication".  Tokens: 0..p-1 numbers, p the operation, p + 1 the equals sign. */
-RV_API rv_status rv_source_modular(rv_source **out, int p, const char *operation, double fraction,
-                                   uint64_t seed, rv_error *err);
+/* a / b, a + b, a - b, a b, a^2 + b^2 and a^3 + a b^2 + b, by their names as options have them. */
+typedef enum rv_modular_operation {
+    RV_MODULAR_DIVISION,
+    RV_MODULAR_ADDITION,
+    RV_MODULAR_SUBTRACTION,
+    RV_MODULAR_MULTIPLICATION,
+    RV_MODULAR_SQUARES,
+    RV_MODULAR_CUBIC
+} rv_modular_operation;
+#define RV_MODULAR_OPERATIONS "division|addition|subtraction|multiplication|squares|cubic"
+
+typedef struct rv_modular {
+    int p;           /* a prime up to 4096 */
+    int operation;   /* rv_modular_operation */
+    double fraction; /* of the pairs in train, the rest is validation */
+    uint64_t seed;   /* of that split */
+    bool pairs;      /* for one-hot codes: (a, p + b) are the inputs, not tokens */
+} rv_modular;
+
+/* All of mod-p modular arithmetic a op b = c, b != 0 in divisions.  Inputs: tokens i32 [4]
+ * [a, op, b, =] (0..p-1 numbers, p the operation, p + 1 the equals sign) or the pair i32 [2];
+ * label i32 [] (the answer c). */
+RV_API rv_status rv_source_modular(rv_source **out, const rv_modular *table, rv_error *err);
 
 /* Windows of text over its own alphabet of bytes; inputs: tokens i32 [block], labels i32
  * [block] (the next byte).  First 90 % of the bytes train, the rest validation, where the
@@ -47,6 +66,30 @@ RV_API rv_status rv_source_modular(rv_source **out, int p, const char *operation
  * when tinyshakespeare/input.txt is absent below it, a procedural text of about the same
  * size and alphabet (a seeded grammar, words by Zipf's law) takes its place. */
 RV_API rv_status rv_source_text(rv_source **out, const char *data, int block, rv_error *err);
+
+/* Windows of text over a vocabulary of words; inputs: tokens i32 [block] and labels i32 [block] (the next
+ * word of each) or, with `last`, i32 [] (the word after the window).  Training windows go by epochs. */
+typedef enum rv_word_text {
+    RV_WORDS_TINYSHAKESPEARE, /* lower case; runs of letters, digits and ' are words, and so is every other sign;
+                               * the last tenth validates */
+    RV_WORDS_PTB,             /* as the file has its words, <eos> ends every line; official splits */
+    RV_WORDS_WIKITEXT2,       /* likewise */
+    RV_WORDS_GRAMMAR          /* the procedural play, read as tinyshakespeare is; takes the place of a text that
+                               * is not below the data folder */
+} rv_word_text;
+typedef struct rv_words {
+    rv_word_text text;
+    int block;      /* words of a window, >= 1 */
+    int stride;     /* words between the starts of training windows; 0: block, every word is a label once */
+    int vocabulary; /* most classes, <unk> among them; 0: all words of the training split.  Otherwise >= 2 */
+    int64_t limit;  /* > 0: keep that many first words of the training split, before anything is counted */
+    bool whole;     /* of a play: all of it trains, there is no validation split */
+    bool last;
+} rv_words;
+/* Classes are in order of falling frequency in the training split (ties: the earlier word first), counts and
+ * names are set.  Words outside the vocabulary are <unk>, a class only where the text has the word or
+ * something falls to it; then it is ranked by its count like any other. */
+RV_API rv_status rv_source_words(rv_source **out, const rv_words *words, const char *data, rv_error *err);
 
 /* Images; inputs: pixels float [h, w, c], standardised per channel by the training set's
  * mean and deviation, label i32 [].  The last `validation` training images are the

@@ -112,9 +112,12 @@ typedef enum rv_reduction { RV_REDUCE_SUM, RV_REDUCE_MEAN } rv_reduction;
 RV_API rv_value rv_reduce(rv_graph *graph, rv_value x, int axis, rv_reduction kind);
 
 typedef struct rv_cross_entropy_options {
-    double label_smoothing;      /* in [0, 1): mass spread evenly over all classes */
+    double label_smoothing;      /* in [0, 1): mass spread evenly over all classes, in training only */
     const double *class_weights; /* [classes] or NULL; copied */
     bool ignore_negative;        /* labels < 0 do not count; otherwise they are an error of the run */
+    /* p[c] = s(x[c]) / sum of s instead of softmax, s(x) = x + 1 for x >= 0 and 1 / (1 - x) below:
+     * StableMax; Prieto, Barsbey, Mediano, Birdal 2025, arXiv 2501.04697, section 4. */
+    bool stablemax;
 } rv_cross_entropy_options;
 
 /* Losses, each -> [2] (sum, weight).  logits [..., classes], labels i32 [...]. */

@@ -45,7 +45,7 @@ typedef struct rv_transformer {
     int64_t width, hidden;   /* hidden: of the feed-forward part */
     bool causal, bias, post_norm;
     rv_activation act;
-    double dropout;
+    double dropout, attention_dropout; /* after each branch; of the attention weights */
     rv_init init, residual_init; /* of matrices; of those that write into the residual stream */
 } rv_transformer;
 
@@ -54,8 +54,8 @@ typedef struct rv_transformer {
 RV_API rv_value rv_nn_transformer_block(rv_graph *graph, rv_value x, const rv_transformer *block);
 
 /* The end of a classifier: logits [..., classes] become the output "logits", their cross
- * entropy with labels [...] the loss; labels below 0 do not count. */
-RV_API void rv_nn_classify(rv_graph *graph, rv_value logits, rv_value labels);
+ * entropy with labels [...] the loss; labels below 0 do not count, whatever options say. */
+RV_API void rv_nn_classify(rv_graph *graph, rv_value logits, rv_value labels, rv_cross_entropy_options options);
 
 #ifdef __cplusplus
 }

@@ -42,6 +42,13 @@ RV_API rv_status rv_probe_slice(rv_objective *objective, const void *w, const do
                                 const double *dy, int ny, const double *y, rv_split split, const char *metric,
                                 double *values, rv_error *err);
 
+/* What is read off a line f [n] at ascending, equally spaced x [n], n odd, the point itself in the middle. */
+RV_API double rv_line_minimum(int n, const double *x, const double *f); /* where the smallest value stands */
+/* Whether a second difference within |x| < reach is negative, by more than float32 rounding (2e-6 of f). */
+RV_API bool rv_line_bends_down(int n, const double *x, const double *f, double reach);
+/* Length of the interval around the middle in which f < level, interpolated; up to the edge where it does not end. */
+RV_API double rv_line_width(int n, const double *x, const double *f, double level);
+
 /* ---- gradients and curvature ------------------------------------------- */
 
 /* loss and g [layout size] of the probe's function; either may be NULL. */
@@ -49,7 +56,8 @@ RV_API rv_status rv_probe_gradient(const rv_probe_target *probe, const void *w, 
 
 /* hv <- H v: exact where the objective offers it, otherwise a central difference of gradients
  * with step cbrt(epsilon) (1 + |w| / sqrt(n)) along v / |v|: about nine digits in float64,
- * four in float32. */
+ * four in float32.  Both hold for smooth functions: a loss with kinks (ReLU) has no Hessian where
+ * a step crosses them, and the differences are then not the products of one symmetric matrix. */
 RV_API rv_status rv_probe_hessian_vector(const rv_probe_target *probe, const void *w, const double *v, double *hv,
                                          rv_error *err);
 
@@ -88,6 +96,23 @@ typedef struct rv_estimate {
 /* tr H by Hutchinson's estimator with +-1 vectors. */
 RV_API rv_status rv_probe_trace(const rv_probe_target *probe, const void *w, uint64_t seed, int samples,
                                 rv_estimate *trace, rv_error *err);
+
+/* The spectrum from `starts` Lanczos runs of `steps` products each, directions 0, 1, ... of seed. */
+typedef struct rv_spectrum {
+    int starts, steps;
+    int *made;           /* [starts], owned */
+    rv_ritz *ritz;       /* [starts][steps], owned */
+    rv_ritz least, most; /* the outermost Ritz values of all starts */
+    rv_estimate trace;   /* by the same quadrature: n times the mean of each start's measure */
+} rv_spectrum;
+/* Release also after a failure. */
+RV_API rv_status rv_probe_spectrum(const rv_probe_target *probe, const void *w, uint64_t seed, int starts, int steps,
+                                   rv_spectrum *spectrum, rv_error *err);
+RV_API void rv_spectrum_release(rv_spectrum *spectrum);
+/* x [n] <- a grid over zero and the spectrum and a twentieth beyond; density and error [n] as above with a
+ * deviation of `width` times that span. */
+RV_API void rv_spectrum_curve(const rv_spectrum *spectrum, double width, int n, double *x, double *density,
+                              double *error);
 
 /* ---- sharpness and noise ------------------------------------------------- */
 

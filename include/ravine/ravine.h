@@ -6,6 +6,8 @@
 #include "ravine/data.h"
 #include "ravine/graph.h"
 #include "ravine/kfac.h"
+#include "ravine/landscape.h"
+#include "ravine/measure.h"
 #include "ravine/nn.h"
 #include "ravine/objective.h"
 #include "ravine/optim.h"

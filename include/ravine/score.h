@@ -167,6 +167,7 @@ RV_API double rv_score_speed(const rv_score *score, int submission, int referenc
 
 /* Everything about a score as JSON: {"ruleset", "scores": [{"submission", "score", "exact", "rank",
  * "credits": {..}, ...}], "profiles", "workloads", "uncertainty", "without", "sensitivity", ..}. */
+enum { RV_SCORE_RESAMPLES = 1000 }; /* enough for a rank's share to two digits */
 typedef struct rv_score_report_options {
     int resamples;         /* of the studies; 0: no intervals */
     uint64_t seed;         /* of the resampling */

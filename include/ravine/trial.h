@@ -82,6 +82,11 @@ typedef struct rv_trial_options {
     char *const *argv;
     /* Asked between steps: non-zero ends the trial with a checkpoint.  May be NULL. */
     const volatile int *stop;
+    /* Ends the trial at this step as stop would: the same configuration goes on from there.  0: never. */
+    int64_t pause;
+    /* Adds to the metrics of every evaluation of the validation split, and so to the log; w: the
+     * weights that are evaluated, borrowed.  At most RV_MAX_METRICS in all.  May be NULL. */
+    rv_status (*measure)(void *context, rv_objective *objective, const void *w, rv_metrics *metrics, rv_error *err);
     void (*progress)(void *context, const rv_progress *progress); /* may be NULL */
     void (*note)(void *context, const char *line);                /* may be NULL */
     void *context;
@@ -113,6 +118,44 @@ RV_API rv_status rv_trial_read(const char *run, rv_trial_result *result, rv_erro
 
 /* `train --json`: {"run","outcome","steps",...}; caller frees with free(). */
 RV_API char *rv_trial_result_json(const rv_trial_result *result);
+
+/* ---- saved weights, read back ------------------------------------------------------ */
+
+/* A point of an objective: what was trained, and where it stands. */
+typedef struct rv_point {
+    char file[512];          /* that the weights were read from */
+    char workload[RV_NAME_SIZE], optimizer[RV_NAME_SIZE];
+    char *config;            /* resolved, with the changes of the options */
+    int64_t step;
+    bool averaged;           /* w are weights to evaluate, other than those that were stepped */
+    rv_objective *objective; /* owned; its running statistics belong to w */
+    void *w;                 /* [layout size] of the objective's type */
+} rv_point;
+
+typedef struct rv_point_options {
+    const char *data; /* folder of data sets, or NULL */
+    rv_pool *pool;    /* borrowed, outlives the point; NULL: the calling thread */
+    bool raw;         /* the weights that were stepped, not those to evaluate */
+    /* Changes to what the file says was trained, "workload.dropout=0", "train.precision=f64":
+     * any that leave the tensors as they are. */
+    const char *const *set;
+    int set_count;
+    /* > 0: examples of a split that an evaluation reads, where the workload has a parameter "evaluate"
+     * (set comes after it). */
+    int64_t evaluate;
+    void (*note)(void *context, const char *line); /* may be NULL */
+    void *context;
+} rv_point_options;
+
+/* path: the folder of a run (its last weights to evaluate, or of an unfinished run those of its newest
+ * checkpoint), its folder of checkpoints (the newest), one checkpoint, or a weights.safetensors.
+ * RV_E_IO: nothing there; RV_E_FORMAT: damaged; RV_E_MISMATCH: no file of a run, or tensors that are not
+ * the workload's, all of them listed.  Release with rv_point_release, also after a failure. */
+RV_API rv_status rv_point_load(rv_point *point, const char *path, const rv_point_options *options, rv_error *err);
+RV_API void rv_point_release(rv_point *point);
+
+/* w [layout size of the point] <- the weights of another saved point of the same tensors. */
+RV_API rv_status rv_point_weights(const rv_point *point, const char *path, bool raw, void *w, rv_error *err);
 
 #ifdef __cplusplus
 }

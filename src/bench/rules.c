@@ -164,6 +164,13 @@ static void start(const rv_board *b, const double *times, const rv_verdict *v)
         }
 }
 
+/* On a grid of 2^-40, where a sum is exact and thus the same in any order: submissions with equal
+ * profiles tie, whatever workloads their credits come from. */
+static double on_grid(double area)
+{
+    return ldexp(rint(ldexp(area, 40)), -40);
+}
+
 void rv_board_apply(const rv_board *b, const double *times, const rv_verdict *v)
 {
     start(b, times, v);
@@ -183,9 +190,14 @@ void rv_board_apply(const rv_board *b, const double *times, const rv_verdict *v)
             v->best[w] = best;
         for (int s = 0; s < b->submissions && w < b->base && w != b->without_workload; s++) {
             double time = v->kept[s * b->workloads + w], ratio = isfinite(time) ? ratio_to(time, best) : INFINITY;
-            v->score[s] += rv_score_area(ratio, b->tau_max, b->ruleset->points) / counted;
+            v->score[s] += on_grid(rv_score_area(ratio, b->tau_max, b->ruleset->points));
             if (v->exact)
-                v->exact[s] += rv_score_credit(ratio, b->tau_max) / counted;
+                v->exact[s] += on_grid(rv_score_credit(ratio, b->tau_max));
         }
+    }
+    for (int s = 0; s < b->submissions && counted > 0; s++) {
+        v->score[s] /= counted;
+        if (v->exact)
+            v->exact[s] /= counted;
     }
 }

@@ -249,8 +249,10 @@ rv_status rv_ruleset_load(rv_ruleset **out, const char *name, rv_error *err)
         RV_TRY(rv_json_read(name, &object, err));
         return make(out, object, name, err);
     }
-    for (; rv_ruleset_name(count) && count < 64; count++)
+    for (; rv_ruleset_name(count) && count < 62; count++)
         names[count] = rv_ruleset_name(count);
+    names[count++] = "external"; /* what callers take for the fitting one of that tuning */
+    names[count++] = "self";
     const char *near = rv_text_nearest(name, names, count);
     return rv_fail(err, RV_E_UNKNOWN, "no ruleset '%s'%s%s%s (a file must end in .json)", name,
                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");

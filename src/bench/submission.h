@@ -12,6 +12,7 @@
 #include "bench/expression.h"
 #include "bench/space.h"
 #include "ravine/workload.h"
+#include "trial/config.h"
 
 typedef struct rv_entrant {
     json_t *json;       /* owned */
@@ -31,10 +32,6 @@ void rv_entrant_release(rv_entrant *entrant);
 
 /* The JSON of a text (a built-in name, a path that ends in .json) or of an object.  New reference. */
 rv_status rv_submission_json(const json_t *from, json_t **json, rv_error *err);
-
-/* Puts part over config, both partial configurations; parameters belong to the method they were given
- * for, so those of another optimizer or schedule go.  0, or -1 without memory. */
-int rv_config_merge(json_t *config, json_t *part);
 
 /* "config" and the cases that hold, expressions filled in; all: those that do not hold are tried as well
  * and thrown away.  A new reference. */

@@ -8,16 +8,6 @@
 #include "core/text.h"
 #include "ravine/optim.h"
 
-int rv_config_merge(json_t *config, json_t *part)
-{
-    static const char *const of_method[] = {"optimizer_params", "optimizer_rules", "wrappers", "schedules"};
-    for (size_t i = 0; json_object_get(part, "optimizer") && i < sizeof of_method / sizeof of_method[0]; i++)
-        json_object_del(config, of_method[i]);
-    if (json_object_get(part, "schedule"))
-        json_object_del(config, "schedule_params");
-    return json_object_update_recursive(config, part);
-}
-
 /* ---- expressions and cases ------------------------------------------------------------- */
 
 static bool same_value(const json_t *a, const json_t *b)

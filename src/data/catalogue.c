@@ -9,6 +9,18 @@
 
 static const rv_data_file tinyshakespeare[] = {{.path = "tinyshakespeare/input.txt", .size = 1115394}};
 
+static const rv_data_file ptb[] = {
+    {.path = "ptb/ptb.train.txt", .size = 5101618},
+    {.path = "ptb/ptb.valid.txt", .size = 399782},
+    {.path = "ptb/ptb.test.txt", .size = 449945},
+};
+
+static const rv_data_file wikitext2[] = {
+    {.path = "wikitext-2/wiki.train.tokens", .size = 10797148},
+    {.path = "wikitext-2/wiki.valid.tokens", .size = 1121681},
+    {.path = "wikitext-2/wiki.test.tokens", .size = 1256449},
+};
+
 static const rv_data_file mnist[] = {
     {.path = "mnist/train-images-idx3-ubyte", .size = 47040016},
     {.path = "mnist/train-labels-idx1-ubyte", .size = 60008},
@@ -39,6 +51,10 @@ static const rv_data_set sets[] = {
     {"tinyshakespeare", "Forty thousand lines of Shakespeare in one text", "public domain",
      "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
      FILES(tinyshakespeare)},
+    {"ptb", "Penn Treebank, a million words of newspaper with 10,000 different (Marcus et al.; Mikolov's version)",
+     "LDC, customary in research", "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz", FILES(ptb)},
+    {"wikitext-2", "Two million words of Wikipedia with 33,278 different (Merity et al. 2016)", "CC BY-SA 3.0",
+     "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip", FILES(wikitext2)},
     {"mnist", "70,000 handwritten digits, 28 x 28 (LeCun, Cortes, Burges)", "CC BY-SA 3.0",
      "https://ossci-datasets.s3.amazonaws.com/mnist/", FILES(mnist)},
     {"fashion-mnist", "70,000 articles of clothing, 28 x 28 (Xiao, Rasul, Vollgraf 2017)", "MIT",
@@ -58,6 +74,7 @@ static const struct {
 } places[] = {
     {"cifar-10/", "cifar-10/cifar-10-batches-bin/"},
     {"cifar-10/", "cifar-10-batches-bin/"},
+    {"ptb/", "simple-examples/data/"},
 };
 
 static bool try_path(char path[RV_PATH_SIZE], const char *data, const char *place, const char *name)

@@ -42,20 +42,32 @@ static rv_cost cross_entropy_cost(const rv_node *node)
 
 /* The mass that example with label y puts on -log p[c]: 1 - smoothing on its own class
  * and smoothing / classes on every one, each times that class's weight. */
-static double class_mass(const rv_cross_entropy_attr *attr, int64_t classes, int64_t y, int64_t c)
+static double class_mass(const double *weights, double smoothing, int64_t classes, int64_t y, int64_t c)
 {
-    const double weight = attr->class_weights ? attr->class_weights[c] : 1;
-    return weight * ((c == y ? 1 - attr->label_smoothing : 0) + attr->label_smoothing / (double)classes);
+    return (weights ? weights[c] : 1) * ((c == y ? 1 - smoothing : 0) + smoothing / (double)classes);
 }
 
-/* log sum exp of a row, safe for any finite logits. */
-static double log_sum_exp(const double *x, int64_t n)
+/* What softmax exponentiates: the logit itself or, for StableMax, log s(x) = sign(x) log(1 + |x|). */
+static double score(const rv_cross_entropy_attr *attr, double x)
+{
+    return attr->stablemax ? copysign(log1p(fabs(x)), x) : x;
+}
+
+/* Its derivative. */
+static double score_slope(const rv_cross_entropy_attr *attr, double x)
+{
+    return attr->stablemax ? 1 / (1 + fabs(x)) : 1;
+}
+
+/* log sum exp of a row of scores, safe for any finite logits. */
+static double log_sum_exp(const rv_cross_entropy_attr *attr, const double *x, int64_t n)
 {
     double top = x[0], sum = 0;
     for (int64_t c = 1; c < n; c++)
         top = x[c] > top ? x[c] : top;
+    top = score(attr, top); /* scores rise with their logits */
     for (int64_t c = 0; c < n; c++)
-        sum += exp(x[c] - top);
+        sum += exp(score(attr, x[c]) - top);
     return top + log(sum);
 }
 
@@ -66,6 +78,7 @@ static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
     const int64_t rows = rv_shape_size(&node->in_shape[1]), classes = node->in_shape[0].dim[node->in_shape[0].rank - 1];
     const double *logits = call->in[0]; /* [rows, classes] */
     const int32_t *labels = call->in[1];
+    const double smoothing = rv_smoothing(call);
     double *out = call->out, sum = 0, weight = 0;
     for (int64_t r = 0; r < rows; r++) {
         const int32_t y = labels[r];
@@ -74,9 +87,9 @@ static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
         if (y < 0 || y >= classes)
             return rv_fail(err, RV_E_RANGE, "cross_entropy '%s': label %lld: expected 0 <= label < %lld, found %d",
                            node->name, (long long)r, (long long)classes, y);
-        const double *x = logits + r * classes, norm = log_sum_exp(x, classes);
+        const double *x = logits + r * classes, norm = log_sum_exp(attr, x, classes);
         for (int64_t c = 0; c < classes; c++)
-            sum += class_mass(attr, classes, y, c) * (norm - x[c]);
+            sum += class_mass(attr->class_weights, smoothing, classes, y, c) * (norm - score(attr, x[c]));
         weight += attr->class_weights ? attr->class_weights[y] : 1;
     }
     out[0] = sum;
@@ -92,16 +105,19 @@ static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
     const int64_t rows = rv_shape_size(&node->in_shape[1]), classes = node->in_shape[0].dim[node->in_shape[0].rank - 1];
     const double *logits = call->in[0], *gout = call->gout;
     const int32_t *labels = call->in[1];
+    const double smoothing = rv_smoothing(call);
     double *g = rv_ref_gradient(call, 0);
     for (int64_t r = 0; g && r < rows; r++) {
         if (labels[r] < 0)
             continue;
-        const double *x = logits + r * classes, norm = log_sum_exp(x, classes);
+        const double *x = logits + r * classes, norm = log_sum_exp(attr, x, classes);
         double total = 0;
         for (int64_t c = 0; c < classes; c++)
-            total += class_mass(attr, classes, labels[r], c);
+            total += class_mass(attr->class_weights, smoothing, classes, labels[r], c);
         for (int64_t c = 0; c < classes; c++)
-            g[r * classes + c] += gout[0] * (total * exp(x[c] - norm) - class_mass(attr, classes, labels[r], c));
+            g[r * classes + c] += gout[0] * score_slope(attr, x[c]) *
+                                  (total * exp(score(attr, x[c]) - norm) -
+                                   class_mass(attr->class_weights, smoothing, classes, labels[r], c));
     }
     return RV_OK;
 }

@@ -1,5 +1,6 @@
-/* Losses in float32.  Cross entropy keeps log sum exp of every row and the class
- * weights as float; a label's own class is a correction of one element. */
+/* Losses in float32.  Cross entropy keeps log sum exp (of StableMax: the sum) of every row and
+ * the class weights as float; a label's own class is a correction of one element. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "graph/attr.h"
@@ -20,8 +21,7 @@ static extents extents_of(const rv_node *node)
 
 /* What the rows share, made once per plan. */
 typedef struct mass {
-    double spread; /* smoothing / classes: on every class, times its weight */
-    double sum;    /* of the classes' weights */
+    double sum;     /* of the classes' weights */
     float weight[]; /* [classes] */
 } mass;
 
@@ -33,7 +33,6 @@ static rv_status cross_entropy_prepare(const rv_node *node, void **prepared, rv_
     if (!m)
         return rv_fail(err, RV_E_MEMORY, "cross_entropy '%s': no memory for %lld class weights", node->name,
                        (long long)classes);
-    m->spread = classes ? attr->label_smoothing / (double)classes : 0;
     m->sum = 0;
     for (int64_t c = 0; c < classes; c++) {
         const double w = attr->class_weights ? attr->class_weights[c] : 1;
@@ -49,12 +48,35 @@ static size_t cross_entropy_saved(const rv_node *node)
     return (size_t)extents_of(node).rows * sizeof(float);
 }
 
-/* sum_c m_c (norm - x_c), m_c = w_c (spread + (c == y ? 1 - smoothing : 0)). */
-static double row_loss(const rv_cross_entropy_attr *attr, const mass *m, const float *x, int32_t y, double norm,
-                       double weighted)
+/* How a row is judged.  Smoothing takes its share from the label's own class and spreads it over all of them. */
+typedef struct share {
+    double own, spread; /* on the label's class; on every class; each times the class's weight */
+    bool stablemax;
+} share;
+
+static share share_of(const rv_call *call)
 {
-    const double own = (1 - attr->label_smoothing) * (double)m->weight[y] * (norm - (double)x[y]);
-    return m->spread > 0 ? own + m->spread * (m->sum * norm - weighted) : own;
+    const double smoothing = rv_smoothing(call);
+    const int64_t classes = extents_of(call->node).classes;
+    return (share){1 - smoothing, classes ? smoothing / (double)classes : 0,
+                   ((const rv_cross_entropy_attr *)call->node->attr)->stablemax};
+}
+
+/* sum_c m_c (norm - score_c), m_c = w_c (spread + (c == y ? own : 0)); *kept: what backward needs. */
+static double row_loss(share s, const mass *m, int64_t classes, const float *x, int32_t y, float *kept)
+{
+    float weighted = 0, *wanted = s.spread > 0 ? &weighted : NULL;
+    double norm, score = (double)x[y];
+    if (s.stablemax) {
+        *kept = rv_cpu()->loss->stable_sum(classes, x, m->weight, wanted);
+        norm = log((double)*kept);
+        score = copysign(log1p(fabs(score)), score);
+    } else {
+        *kept = rv_cpu()->loss->log_sum_exp(classes, x, m->weight, wanted);
+        norm = (double)*kept;
+    }
+    const double own = s.own * (double)m->weight[y] * (norm - score);
+    return s.spread > 0 ? own + s.spread * (m->sum * norm - (double)weighted) : own;
 }
 
 static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
@@ -63,6 +85,7 @@ static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
     const rv_cross_entropy_attr *attr = node->attr;
     const mass *m = call->prepared;
     const extents n = extents_of(node);
+    const share s = share_of(call);
     const float *logits = call->in[0]; /* [rows, classes] */
     const int32_t *labels = call->in[1];
     float *norms = call->saved, *out = call->out;
@@ -75,11 +98,10 @@ static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
         if (y < 0 || y >= n.classes)
             return rv_fail(err, RV_E_RANGE, "cross_entropy '%s': label %lld: expected 0 <= label < %lld, found %d",
                            node->name, (long long)r, (long long)n.classes, y);
-        float weighted = 0;
-        const float norm = rv_cpu()->loss->log_sum_exp(n.classes, x, m->weight, m->spread > 0 ? &weighted : NULL);
+        float kept;
+        sum += row_loss(s, m, n.classes, x, y, &kept);
         if (norms)
-            norms[r] = norm;
-        sum += row_loss(attr, m, x, y, (double)norm, (double)weighted);
+            norms[r] = kept;
         weight += (double)m->weight[y];
     }
     out[0] = (float)sum;
@@ -95,11 +117,13 @@ static void clear(float *g, int64_t n)
 
 static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
 {
-    const rv_cross_entropy_attr *attr = call->node->attr;
     const mass *m = call->prepared;
     const extents n = extents_of(call->node);
+    const share s = share_of(call);
     const float *logits = call->in[0], *norms = call->saved, scale = ((const float *)call->gout)[0];
     const int32_t *labels = call->in[1];
+    const struct rv_cpu_loss *loss = rv_cpu()->loss;
+    rv_row_gradient *gradient = s.stablemax ? loss->stablemax_gradient : loss->softmax_gradient;
     float *g = call->gin[0];
     (void)err;
     for (int64_t r = 0; g && r < n.rows; r++, g += n.classes) {
@@ -109,11 +133,11 @@ static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
                 clear(g, n.classes);
             continue;
         }
-        const double own = (1 - attr->label_smoothing) * (double)m->weight[y];
-        rv_cpu()->loss->softmax_gradient(n.classes, logits + r * n.classes, norms[r], scale,
-                                         (float)(own + m->spread * m->sum), (float)m->spread, m->weight,
-                                         call->add[0], g);
-        g[y] -= scale * (float)own;
+        const double own = s.own * (double)m->weight[y];
+        const float *x = logits + r * n.classes, slope = s.stablemax ? 1 / (1 + fabsf(x[y])) : 1;
+        gradient(n.classes, x, norms[r], scale, (float)(own + s.spread * m->sum), (float)s.spread, m->weight,
+                 call->add[0], g);
+        g[y] -= scale * (float)own * slope;
     }
     return RV_OK;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "graph/attr.h"
 #include "graph/op.h"
 
 /* Fails with "conv2d 'block0.conv': operand kernel: expected [16, 3, *, *], found [16, 4, 3, 3]"

@@ -134,7 +134,7 @@ rv_value rv_reduce(rv_graph *graph, rv_value x, int axis, rv_reduction kind)
 
 rv_value rv_cross_entropy(rv_graph *graph, rv_value logits, rv_value labels, rv_cross_entropy_options options)
 {
-    rv_cross_entropy_attr attr = {options.label_smoothing, NULL, options.ignore_negative};
+    rv_cross_entropy_attr attr = {options.label_smoothing, NULL, options.ignore_negative, options.stablemax};
     const rv_shape shape = rv_graph_shape(graph, logits);
     if (options.class_weights && shape.rank > 0 && rv_graph_status(graph, NULL) == RV_OK) {
         const size_t size = (size_t)shape.dim[shape.rank - 1] * sizeof(double);

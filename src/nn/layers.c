@@ -68,9 +68,9 @@ rv_value rv_nn_conv(rv_graph *graph, const char *name, rv_value x, int64_t out, 
     return rv_conv2d(graph, x, weight, RV_NONE, options);
 }
 
-void rv_nn_classify(rv_graph *graph, rv_value logits, rv_value labels)
+void rv_nn_classify(rv_graph *graph, rv_value logits, rv_value labels, rv_cross_entropy_options options)
 {
-    rv_cross_entropy_options options = {.ignore_negative = true};
+    options.ignore_negative = true;
     rv_graph_set_output(graph, "logits", logits);
     rv_graph_set_loss(graph, rv_cross_entropy(graph, logits, labels, options));
 }

@@ -8,7 +8,7 @@ static rv_value attention(rv_graph *graph, rv_value x, const rv_transformer *blo
     rv_layer out = {.out = block->width, .role = RV_ROLE_HIDDEN, .bias = block->bias,
                     .weight_init = block->residual_init};
     rv_attention_options options = {.heads = block->heads, .causal = block->causal,
-                                    .dropout = block->dropout};
+                                    .dropout = block->attention_dropout};
     rv_value packed = rv_nn_linear(graph, "qkv", x, qkv);      /* [batch, time, 3 * width] */
     rv_value mixed = rv_attention(graph, packed, options);     /* [batch, time, width] */
     return rv_dropout(graph, rv_nn_linear(graph, "out", mixed, out), block->dropout, false);

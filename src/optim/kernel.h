@@ -24,25 +24,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/clones.h"
 #include "optim/dice.h"
 #include "optim/method.h"
 
 #define RV_KERNEL_OF(name) ((rv_kernel){name##_loop_f32, name##_loop_f64})
-
-/* One copy of a function per instruction set, chosen when the program is loaded; sanitizers
- * cannot instrument that choice. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RV_CLONES
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define RV_CLONES
-#endif
-#endif
-#if !defined(RV_CLONES) && defined(__x86_64__) && defined(__gnu_linux__)
-#define RV_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#elif !defined(RV_CLONES)
-#define RV_CLONES
-#endif
 
 /* A loop whose turns do not depend on each other. */
 #if defined(__clang__)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "probe/vector.h"
+#include "ravine/landscape.h"
 
 static void draw_rows(const rv_objective *o, const void *w, const rv_tensor *tensor, int64_t rows, double *d)
 {
@@ -38,21 +39,11 @@ void rv_direction_draw(const rv_objective *objective, const void *w, rv_directio
     }
 }
 
-static rv_status value_at(rv_objective *o, const void *w, rv_split split, const char *metric, double *value,
-                          rv_error *err)
-{
-    rv_metrics metrics;
-    rv_status status = rv_objective_evaluate(o, w, split, &metrics, err);
-    *value = status == RV_OK ? rv_metrics_get(&metrics, metric) : INFINITY;
-    if (status == RV_OK && isnan(*value))
-        *value = INFINITY;
-    return status == RV_E_NUMERIC ? RV_OK : status;
-}
-
 rv_status rv_probe_slice(rv_objective *objective, const void *w, const double *dx, int nx, const double *x,
                          const double *dy, int ny, const double *y, rv_split split, const char *metric,
                          double *values, rv_error *err)
 {
+    const rv_view view = {.probe = {.objective = objective}, .split = split, .metric = metric};
     int64_t n = objective->layout->size;
     void *point = rv_weights_new(objective, err);
     rv_status status = point ? RV_OK : RV_E_MEMORY;
@@ -60,7 +51,7 @@ rv_status rv_probe_slice(rv_objective *objective, const void *w, const double *d
         rv_vector_move(point, w, objective->dtype, x[k % nx], dx, n);
         if (dy)
             rv_vector_move(point, point, objective->dtype, y[k / nx], dy, n);
-        status = value_at(objective, point, split, metric, &values[k], err);
+        status = rv_view_value(&view, point, &values[k], err);
     }
     free(point);
     return status;

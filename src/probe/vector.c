@@ -10,15 +10,18 @@ double rv_vector_at(const void *w, rv_dtype dtype, int64_t i)
     return dtype == RV_F64 ? ((const double *)w)[i] : (double)((const float *)w)[i];
 }
 
+void rv_vector_set(void *w, rv_dtype dtype, int64_t i, double value)
+{
+    if (dtype == RV_F64)
+        ((double *)w)[i] = value;
+    else
+        ((float *)w)[i] = (float)value;
+}
+
 void rv_vector_move(void *to, const void *w, rv_dtype dtype, double a, const double *x, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) {
-        double value = rv_vector_at(w, dtype, i) + (x ? a * x[i] : 0);
-        if (dtype == RV_F64)
-            ((double *)to)[i] = value;
-        else
-            ((float *)to)[i] = (float)value;
-    }
+    for (int64_t i = 0; i < n; i++)
+        rv_vector_set(to, dtype, i, rv_vector_at(w, dtype, i) + (x ? a * x[i] : 0));
 }
 
 double rv_vector_dot(const double *a, const double *b, int64_t n)

@@ -6,6 +6,7 @@
 #include "ravine/probe.h"
 
 double rv_vector_at(const void *w, rv_dtype dtype, int64_t i);
+void rv_vector_set(void *w, rv_dtype dtype, int64_t i, double value);
 /* to <- w + a x, in w's type; x may be NULL (a copy). */
 void rv_vector_move(void *to, const void *w, rv_dtype dtype, double a, const double *x, int64_t n);
 double rv_vector_dot(const double *a, const double *b, int64_t n);

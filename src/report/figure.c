@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/csv.h"
+#include "core/file.h"
 #include "core/json.h"
 
 static const char *const styles[] = {"line", "points", "both", "bars"};
@@ -72,6 +73,11 @@ void rv_figure_field(rv_figure *figure, const char *label, bool log, int64_t nx,
         json_array_append_new(rows, numbers(nx, z + j * nx));
     json_object_set_new(figure, "field", json_pack("{s:s,s:b,s:o,s:o,s:o}", "label", label, "log", log, "x",
                                                    numbers(nx, x), "y", numbers(ny, y), "z", rows));
+}
+
+void rv_figure_surface(rv_figure *figure)
+{
+    json_object_set_new(json_object_get(figure, "field"), "surface", json_true());
 }
 
 void rv_figure_mark(rv_figure *figure, char axis, double value, const char *label)
@@ -157,4 +163,38 @@ void rv_figure_csv(const rv_figure *figure, rv_text *out)
     }
     if (json_object_get(figure, "field"))
         put_field(out, json_object_get(figure, "field"));
+}
+
+/* ---- the figures of a page -------------------------------------------------------- */
+
+json_t *rv_figures_index(const json_t *figures)
+{
+    json_t *list = json_array(), *figure;
+    size_t i;
+    json_array_foreach(figures, i, figure)
+    {
+        char file[128];
+        snprintf(file, sizeof file, "%s.csv", json_string_value(json_object_get(figure, "name")));
+        json_array_append_new(list, json_pack("{s:O,s:O,s:s}", "name", json_object_get(figure, "name"), "title",
+                                              json_object_get(figure, "title"), "csv", file));
+    }
+    return list;
+}
+
+rv_status rv_figures_write(const json_t *figures, const char *dir, rv_error *err)
+{
+    json_t *figure;
+    size_t i;
+    json_array_foreach(figures, i, figure)
+    {
+        char path[2048];
+        rv_text text = {0};
+        snprintf(path, sizeof path, "%s/%s.csv", dir, json_string_value(json_object_get(figure, "name")));
+        rv_figure_csv(figure, &text);
+        rv_status status = text.failed ? rv_fail(err, RV_E_MEMORY, "%s: no memory", path)
+                                       : rv_file_write(path, text.data, text.size, err);
+        rv_text_release(&text);
+        RV_TRY(status);
+    }
+    return RV_OK;
 }

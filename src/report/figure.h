@@ -29,6 +29,8 @@ void rv_figure_band(rv_figure *figure, const char *name, int64_t n, const double
 /* A field z [ny, nx] over the plane, drawn below the series; at most one. */
 void rv_figure_field(rv_figure *figure, const char *label, bool log, int64_t nx, const double *x, int64_t ny,
                      const double *y, const double *z);
+/* The field is first shown as a surface that can be turned; page and reader can switch to the map. */
+void rv_figure_surface(rv_figure *figure);
 /* A reference line at x or y = value. */
 void rv_figure_mark(rv_figure *figure, char axis, double value, const char *label);
 /* Series added after this belong to this frame (a position of the slider). */
@@ -38,7 +40,13 @@ void rv_figure_trail(rv_figure *figure, const char *unit, double every);
 /* Thinner, as one of several that stand side by side. */
 void rv_figure_half(rv_figure *figure);
 
+/* The figure with few points, for a small picture; the caller owns it. */
+json_t *rv_figure_still(const rv_figure *figure);
 /* The figure's numbers as CSV (RFC 4180): series, frame, x, y, low, high, z. */
 void rv_figure_csv(const rv_figure *figure, rv_text *out);
+
+/* Of a page's figures [figure, ..]: [{"name", "title", "csv"}, ..], and DIR/<name>.csv of each. */
+json_t *rv_figures_index(const json_t *figures);
+rv_status rv_figures_write(const json_t *figures, const char *dir, rv_error *err);
 
 #endif

@@ -12,8 +12,7 @@
 #include "trial/hash.h"
 
 enum { FORMAT_VERSION = 1, PATH_SIZE = 512 };
-static const char format_name[] = "ravine-checkpoint", state_name[] = "statistics";
-static const char weight_prefix[] = "w.", optimizer_prefix[] = "o.";
+static const char optimizer_prefix[] = "o.";
 
 /* ---- arrays -------------------------------------------------------------------- */
 
@@ -40,7 +39,7 @@ static int list_weights(const rv_objective *objective, const void *w, const char
     if (objective->state_size > 0) {
         arrays[n] = (rv_array){.dtype = objective->dtype, .shape = RV_SHAPE(objective->state_size),
                                .data = objective->state};
-        snprintf(arrays[n++].name, sizeof arrays[0].name, "%s", state_name);
+        snprintf(arrays[n++].name, sizeof arrays[0].name, "%s", RV_CHECKPOINT_STATISTICS);
     }
     return n;
 }
@@ -52,7 +51,7 @@ static rv_array *list_all(const rv_snapshot *s, int *count)
     rv_array *arrays = calloc((size_t)(weights + states), sizeof *arrays);
     if (arrays == NULL)
         return NULL;
-    int n = list_weights(s->objective, s->w, weight_prefix, arrays);
+    int n = list_weights(s->objective, s->w, RV_CHECKPOINT_WEIGHTS, arrays);
     rv_optimizer_state(s->optimizer, arrays + n, states);
     for (int i = n; i < n + states; i++) {
         char name[sizeof arrays[i].name];
@@ -110,7 +109,7 @@ static char *metadata_text(const rv_snapshot *s, const rv_array *arrays, int cou
 {
     char version[16], sum[20];
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
-    json_t *meta = json_pack("{s:s, s:s, s:s}", "format", format_name, "version", version, "config", s->config->text);
+    json_t *meta = json_pack("{s:s, s:s, s:s}", "format", RV_CHECKPOINT_FORMAT, "version", version, "config", s->config->text);
     json_t *tally = tally_json(s->tally);
     char *plain = meta == NULL || json_object_update(meta, tally) != 0 ? NULL : rv_json_text(meta, 0), *text = NULL;
     if (plain != NULL) {
@@ -176,7 +175,7 @@ rv_status rv_weights_write(const char *path, const rv_snapshot *s, const void *w
     char step[24];
     snprintf(step, sizeof step, "%lld", (long long)s->tally->step);
     int count = list_weights(s->objective, w, "", arrays);
-    json_t *meta = json_pack("{s:s, s:s, s:s, s:s, s:s}", "format", "ravine-weights", "workload",
+    json_t *meta = json_pack("{s:s, s:s, s:s, s:s, s:s}", "format", RV_WEIGHTS_FORMAT, "workload",
                              s->config->workload->name, "optimizer", s->config->optimizer, "step", step, "config",
                              s->config->text);
     char *text = meta == NULL ? NULL : rv_json_text(meta, 0);
@@ -210,12 +209,18 @@ static rv_status check_version(const char *path, const json_t *meta, rv_error *e
 {
     const char *format = json_string_value(json_object_get(meta, "format"));
     const char *version = json_string_value(json_object_get(meta, "version"));
-    if (format == NULL || version == NULL || strcmp(format, format_name) != 0)
+    if (format == NULL || version == NULL || strcmp(format, RV_CHECKPOINT_FORMAT) != 0)
         return rv_fail(err, RV_E_MISMATCH, "%s: not a checkpoint of a trial", path);
     if (atoi(version) != FORMAT_VERSION)
         return rv_fail(err, RV_E_UNSUPPORTED, "%s: checkpoint format %.20s, this version reads %d", path, version,
                        FORMAT_VERSION);
     return RV_OK;
+}
+
+rv_status rv_checkpoint_check(const char *path, json_t *meta, const rv_array_set *set, rv_error *err)
+{
+    RV_TRY(check_sum(path, meta, set, err));
+    return check_version(path, meta, err);
 }
 
 static bool tally_from_json(const json_t *meta, rv_tally *tally)
@@ -237,7 +242,7 @@ static bool tally_from_json(const json_t *meta, rv_tally *tally)
     return whole;
 }
 
-static const rv_array *find(const rv_array_set *set, const char *name)
+const rv_array *rv_checkpoint_array(const rv_array_set *set, const char *name)
 {
     for (int i = 0; i < set->count; i++)
         if (strcmp(set->arrays[i].name, name) == 0)
@@ -272,7 +277,7 @@ static rv_status check_match(const char *path, const rv_snapshot *s, const json_
     json_decref(mine);
     json_decref(theirs);
     for (int i = 0; i < count; i++)
-        compare_array(&here[i], find(set, here[i].name), &list);
+        compare_array(&here[i], rv_checkpoint_array(set, here[i].name), &list);
     if (set->count > count)
         rv_text_format(&list, "%s%d arrays that do not belong here", list.size > 0 ? "; " : "", set->count - count);
     rv_status status = RV_OK;
@@ -283,12 +288,11 @@ static rv_status check_match(const char *path, const rv_snapshot *s, const json_
     return status;
 }
 
-/* The optimizer's arrays without their prefix, then everything else by copy. */
-static rv_status restore(const char *path, rv_snapshot *s, const rv_array_set *set, const rv_array *here, int count,
-                         rv_error *err)
+/* By their names without the prefix. */
+rv_status rv_checkpoint_optimizer(const char *path, const rv_array_set *set, rv_optimizer *optimizer, rv_error *err)
 {
     size_t prefix = strlen(optimizer_prefix);
-    rv_array *states = calloc((size_t)set->count, sizeof *states);
+    rv_array *states = calloc((size_t)set->count + 1, sizeof *states);
     if (states == NULL)
         return no_memory(path, err);
     int n = 0;
@@ -298,15 +302,21 @@ static rv_status restore(const char *path, rv_snapshot *s, const rv_array_set *s
             memmove(states[n].name, states[n].name + prefix, sizeof states[n].name - prefix);
             n++;
         }
-    rv_status status = rv_optimizer_restore(s->optimizer, states, n, err);
+    rv_status status = rv_optimizer_restore(optimizer, states, n, err);
     free(states);
-    if (status != RV_OK)
-        return rv_fail_prefix(err, status, "%s", path);
+    return status == RV_OK ? RV_OK : rv_fail_prefix(err, status, "%s", path);
+}
+
+/* The optimizer's arrays, then everything else by copy. */
+static rv_status restore(const char *path, rv_snapshot *s, const rv_array_set *set, const rv_array *here, int count,
+                         rv_error *err)
+{
+    RV_TRY(rv_checkpoint_optimizer(path, set, s->optimizer, err));
     for (int i = 0; i < count; i++) {
-        if (strncmp(here[i].name, optimizer_prefix, prefix) == 0)
+        if (strncmp(here[i].name, optimizer_prefix, strlen(optimizer_prefix)) == 0)
             continue;
         size_t bytes = (size_t)rv_shape_size(&here[i].shape) * rv_dtype_size(here[i].dtype);
-        memcpy(here[i].data, find(set, here[i].name)->data, bytes);
+        memcpy(here[i].data, rv_checkpoint_array(set, here[i].name)->data, bytes);
     }
     return RV_OK;
 }
@@ -320,9 +330,7 @@ static rv_status load_set(const char *path, rv_snapshot *s, const rv_array_set *
         return rv_fail(err, RV_E_FORMAT, "%s: checksum missing", path);
     RV_TRY(rv_json_parse(set->metadata, strlen(set->metadata), path, &meta, err));
     rv_array *here = list_all(s, &count);
-    rv_status status = here == NULL ? no_memory(path, err) : check_sum(path, meta, set, err);
-    if (status == RV_OK)
-        status = check_version(path, meta, err);
+    rv_status status = here == NULL ? no_memory(path, err) : rv_checkpoint_check(path, meta, set, err);
     if (status == RV_OK)
         status = check_match(path, s, meta, set, here, count, err);
     if (status == RV_OK && !tally_from_json(meta, &tally))
@@ -351,6 +359,16 @@ static int64_t newest_below(const char *folder, int64_t below)
     return newest;
 }
 
+bool rv_checkpoint_newest(const char *folder, char *path, size_t size)
+{
+    char name[PATH_SIZE];
+    int64_t step = newest_below(folder, INT64_MAX);
+    if (step < 0)
+        return false;
+    file_path(folder, step, name);
+    return snprintf(path, size, "%s", name) < (int)size;
+}
+
 static bool damaged(rv_status status)
 {
     return status == RV_E_FORMAT || status == RV_E_IO || status == RV_E_RANGE;
@@ -368,7 +386,9 @@ rv_status rv_checkpoint_load(rv_snapshot *s, void (*note)(void *, const char *),
         if (status == RV_E_UNSUPPORTED)
             status = RV_E_FORMAT; /* an element type that no checkpoint has */
         if (status == RV_OK) {
-            status = load_set(path, s, &set, &why);
+            status = s->enter == NULL ? RV_OK : s->enter(s->context, step, &why);
+            if (status == RV_OK)
+                status = load_set(path, s, &set, &why);
             rv_array_set_release(&set);
         }
         if (status != RV_OK && !damaged(status)) {

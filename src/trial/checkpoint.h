@@ -27,6 +27,9 @@ typedef struct rv_snapshot {
     void *w;
     rv_tally *tally;
     int64_t previous; /* step of the last file written or loaded here, -1: none */
+    /* Before a file of that step is loaded: makes optimizer the one that it belongs to. */
+    rv_status (*enter)(void *context, int64_t step, rv_error *err);
+    void *context;
 } rv_snapshot;
 
 /* Writes step-<step>.safetensors and removes all but it and the previous one. */
@@ -40,5 +43,22 @@ rv_status rv_checkpoint_load(rv_snapshot *snapshot, void (*note)(void *, const c
 
 /* The tensors of w under their own names, and the running statistics they go with. */
 rv_status rv_weights_write(const char *path, const rv_snapshot *snapshot, const void *w, rv_error *err);
+
+/* ---- what reads the files back ----------------------------------------------------- */
+
+#define RV_CHECKPOINT_FORMAT "ravine-checkpoint"
+#define RV_WEIGHTS_FORMAT "ravine-weights"
+#define RV_CHECKPOINT_WEIGHTS "w."         /* before the names of tensors, in a checkpoint */
+#define RV_CHECKPOINT_STATISTICS "statistics"
+
+/* The sum over metadata and arrays of a checkpoint, then its version: RV_E_FORMAT,
+ * RV_E_MISMATCH (another kind of file), RV_E_UNSUPPORTED.  Takes the checksum out of meta. */
+rv_status rv_checkpoint_check(const char *path, json_t *meta, const rv_array_set *set, rv_error *err);
+/* The optimizer's state out of a checkpoint's arrays. */
+rv_status rv_checkpoint_optimizer(const char *path, const rv_array_set *set, rv_optimizer *optimizer, rv_error *err);
+/* The array of this name, or NULL. */
+const rv_array *rv_checkpoint_array(const rv_array_set *set, const char *name);
+/* The path of the newest checkpoint in a folder; false: there is none. */
+bool rv_checkpoint_newest(const char *folder, char *path, size_t size);
 
 #endif

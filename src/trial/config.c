@@ -64,8 +64,8 @@ static rv_status check_optimizer(const char *name, rv_error *err)
 /* ---- the layers -------------------------------------------------------------- */
 
 static const char *const keys[] = {"workload",  "workload_params", "optimizer",      "optimizer_params", "optimizer_rules",
-                                   "schedule",  "schedule_params", "train",       "wrappers",         "schedules"};
-enum { KEYS = (int)(sizeof keys / sizeof keys[0]), WRAPPERS = 8 };
+                                   "schedule",  "schedule_params", "train",       "wrappers",         "schedules", "restarts"};
+enum { KEYS = (int)(sizeof keys / sizeof keys[0]), WRAPPERS = 8, RESTARTS = 10 };
 
 static rv_status check_keys(const json_t *object, const char *source, rv_error *err)
 {
@@ -81,7 +81,7 @@ static rv_status check_keys(const json_t *object, const char *source, rv_error *
             rv_status status = rv_draft_unknown("key of a configuration", key, keys, KEYS, err);
             return rv_fail_prefix(err, status, "%s", source);
         }
-        bool name = i == 0 || i == 2 || i == 5, list = i == 4;
+        bool name = i == 0 || i == 2 || i == 5, list = i == 4 || i == RESTARTS;
         if (i == WRAPPERS && !json_is_string(value) && !json_is_array(value))
             return rv_fail(err, RV_E_ARGUMENT, "%s: \"wrappers\" must be a text or a list", source);
         if (i == WRAPPERS)
@@ -239,7 +239,7 @@ static rv_status complete_optimizer(rv_draft *d, rv_error *err)
     return c->optimizer_params == NULL ? rv_draft_no_memory(err) : RV_OK;
 }
 
-static rv_status write_text(rv_draft *d, rv_error *err)
+static rv_status write_text(rv_draft *d, const json_t *restarts, rv_error *err)
 {
     rv_config *c = d->config;
     json_t *all = json_object(), *rules = NULL;
@@ -257,6 +257,11 @@ static rv_status write_text(rv_draft *d, rv_error *err)
     failed |= json_object_set_new(all, "schedule", json_string(c->schedule->name));
     failed |= json_object_set_new(all, "schedule_params", rv_params_to_json(c->schedule->params, c->schedule_params));
     failed |= json_object_set_new(all, "train", rv_params_to_json(rv_train_table(), &c->train));
+    rv_status status = failed != 0 ? RV_OK : rv_draft_restarts(d, restarts, all, err);
+    if (status != RV_OK) {
+        json_decref(all);
+        return status;
+    }
     c->text = failed != 0 ? NULL : rv_json_text(all, 2);
     /* Seeds of one configuration share the hash. */
     json_object_del(json_object_get(all, "train"), "seed");
@@ -294,7 +299,7 @@ static rv_status resolve(rv_draft *d, const json_t *config, bool environment, co
     for (int i = 0; i < count; i++)
         RV_TRY(rv_draft_set(d, overrides[i], err));
     RV_TRY(complete_optimizer(d, err));
-    return write_text(d, err);
+    return write_text(d, json_object_get(config, "restarts"), err);
 }
 
 rv_status rv_config_resolve(rv_config *config, const char *text, bool environment, const char *const *overrides,
@@ -320,8 +325,24 @@ void rv_config_release(rv_config *config)
     free(config->schedule_params);
     free(config->wrappers);
     rv_scheduled_release(config);
+    rv_restarts_release(config);
     free(config->text);
     *config = (rv_config){0};
+}
+
+rv_status rv_config_objective(const rv_config *config, const char *data, rv_pool *pool,
+                              void (*note)(void *, const char *), void *context, rv_objective **out, rv_error *err)
+{
+    enum { F32, BF16, F64 }; /* as in the table */
+    const rv_train_params *p = &config->train;
+    rv_workload_env env = {.data = data,
+                           .pool = pool,
+                           .backend = p->precision == F64 ? RV_BACKEND_REF : RV_BACKEND_CPU,
+                           .bf16 = p->precision == BF16,
+                           .batch = p->batch,
+                           .note = note,
+                           .note_context = context};
+    return config->workload->make(config->workload_params, &env, out, err);
 }
 
 rv_dtype rv_config_state_dtype(const rv_config *config)

@@ -16,6 +16,11 @@ typedef struct rv_draft {
     json_t *schedules; /* object of texts and objects */
 } rv_draft;
 
+/* restart.c: reads "restarts" of a configuration and adds to whole, the configuration resolved
+ * without them, what each resolves to. */
+rv_status rv_draft_restarts(rv_draft *draft, const json_t *restarts, json_t *whole, rv_error *err);
+void rv_restarts_release(rv_config *config);
+
 /* around.c: wrappers and the schedules of single hyperparameters. */
 /* The text that rv_optimizer_options.wrappers takes; *text NULL: none. Caller frees. */
 rv_status rv_draft_wrappers(const rv_draft *draft, char **text, rv_error *err);

@@ -31,9 +31,9 @@ static rv_status log_step(rv_loop *t, double norm, rv_error *err)
         lr = NAN;
     json_t *more = json_pack("{s:o, s:o, s:o}", "loss", rv_json_from_real(t->loss), "lr", rv_json_from_real(lr),
                              "grad_norm", rv_json_from_real(norm));
-    for (int i = 0; i < t->config->scheduled_count; i++) {
+    for (int i = 0; i < t->part_config->scheduled_count; i++) {
         double value = NAN;
-        const char *name = t->config->scheduled[i].name;
+        const char *name = t->part_config->scheduled[i].name;
         if (rv_optimizer_get(t->optimizer, name, &value, NULL) == RV_OK && strcmp(name, "lr") != 0)
             json_object_set_new(more, name, rv_json_from_real(value));
     }
@@ -110,6 +110,14 @@ static void take_metric(rv_loop *t, double value)
     }
 }
 
+static rv_status evaluate(rv_loop *t, rv_split split, rv_metrics *metrics, rv_error *err)
+{
+    RV_TRY(rv_objective_evaluate(t->objective, t->average, split, metrics, err));
+    if (split != RV_SPLIT_VALIDATION || t->options->measure == NULL)
+        return RV_OK;
+    return t->options->measure(t->options->context, t->objective, t->average, metrics, err);
+}
+
 /* Running statistics belong to the weights that were trained with; for others they are
  * recomputed, and put back afterwards. */
 static rv_status measure(rv_loop *t, rv_split split, rv_metrics *metrics, rv_error *err)
@@ -118,11 +126,11 @@ static rv_status measure(rv_loop *t, rv_split split, rv_metrics *metrics, rv_err
     size_t bytes = (size_t)t->objective->state_size * rv_dtype_size(t->objective->dtype);
     RV_TRY(rv_optimizer_evaluation_weights_flat(t->optimizer, t->w, t->average, &differs));
     if (!differs || t->statistics == NULL)
-        return rv_objective_evaluate(t->objective, t->average, split, metrics, err);
+        return evaluate(t, split, metrics, err);
     memcpy(t->statistics, t->objective->state, bytes);
     rv_status status = rv_objective_recompute(t->objective, t->average, err);
     if (status == RV_OK)
-        status = rv_objective_evaluate(t->objective, t->average, split, metrics, err);
+        status = evaluate(t, split, metrics, err);
     memcpy(t->objective->state, t->statistics, bytes);
     return status;
 }
@@ -180,12 +188,12 @@ static rv_status batch_gradient(rv_loop *t, const void *w, rv_probe probe, void 
     for (int part = 0; part < parts; part++) {
         double loss = 0;
         rv_batch batch = {(uint64_t)t->config->train.seed, (uint64_t)t->tally.step, part, parts};
-        RV_TRY(value_grad(t->objective, w, batch, part == 0 ? g : t->part, &loss, err));
+        RV_TRY(value_grad(t->objective, w, batch, part == 0 ? g : t->micro, &loss, err));
         if (!isfinite(loss))
             return rv_fail(err, RV_E_NUMERIC, "the loss is not finite");
         total += loss;
         if (part > 0)
-            combine(t, g, t->part, 1);
+            combine(t, g, t->micro, 1);
     }
     if (parts > 1)
         combine(t, g, NULL, 1.0 / parts);
@@ -208,19 +216,12 @@ static rv_status closure(void *context, rv_probe probe, const void *w, void *g, 
     return status;
 }
 
-/* The steps over which schedules run. */
-static int64_t horizon(const rv_loop *t)
-{
-    const rv_train_params *p = &t->config->train;
-    return p->horizon > 0 ? p->horizon : p->steps;
-}
-
 /* The hyperparameters that have a schedule of their own. */
 static rv_status set_scheduled(rv_loop *t, rv_error *err)
 {
-    for (int i = 0; i < t->config->scheduled_count; i++) {
-        const rv_scheduled *s = &t->config->scheduled[i];
-        double factor = s->schedule->factor(s->params, t->tally.step, horizon(t));
+    for (int i = 0; i < t->part_config->scheduled_count; i++) {
+        const rv_scheduled *s = &t->part_config->scheduled[i];
+        double factor = s->schedule->factor(s->params, t->tally.step - t->part_start, rv_loop_horizon(t));
         RV_TRY(rv_optimizer_set(t->optimizer, s->name, s->base * factor, err));
     }
     return RV_OK;
@@ -229,7 +230,7 @@ static rv_status set_scheduled(rv_loop *t, rv_error *err)
 /* Clips where asked; the norm before, or NaN when nobody wants to know. */
 static double clip(rv_loop *t)
 {
-    double most = t->config->train.clip;
+    double most = t->part_config->train.clip;
     if (most == 0 && !log_due(t, t->tally.step + 1))
         return NAN;
     return rv_clip_global_norm(t->g, t->objective->layout, t->objective->dtype, most == 0 ? HUGE_VAL : most, t->pool);
@@ -242,8 +243,9 @@ static rv_status step(rv_loop *t, double *norm, rv_error *err)
     *norm = clip(t);
     if (isinf(*norm))
         return rv_fail(err, RV_E_NUMERIC, "the norm of the gradient is not finite");
-    const rv_schedule_info *schedule = t->config->schedule;
-    rv_optimizer_set_lr_factor(t->optimizer, schedule->factor(t->config->schedule_params, t->tally.step, horizon(t)));
+    const rv_config *c = t->part_config;
+    rv_optimizer_set_lr_factor(t->optimizer, c->schedule->factor(c->schedule_params, t->tally.step - t->part_start,
+                                                                 rv_loop_horizon(t)));
     RV_TRY(set_scheduled(t, err));
     RV_TRY(rv_optimizer_step_closure_flat(t->optimizer, t->w, t->g, closure, t, err));
     t->tally.step++;
@@ -291,6 +293,7 @@ static rv_status save(rv_loop *t, rv_error *err)
 static rv_status advance(rv_loop *t, rv_error *err)
 {
     double norm = NAN;
+    RV_TRY(rv_loop_restart(t, err));
     RV_TRY(step(t, &norm, err));
     if (log_due(t, t->tally.step))
         RV_TRY(log_step(t, norm, err));
@@ -314,12 +317,18 @@ static rv_status diverged(rv_loop *t, rv_status status, rv_outcome *outcome, con
     return RV_OK;
 }
 
+static bool stopped(const rv_loop *t)
+{
+    const rv_trial_options *o = t->options;
+    return (o->stop != NULL && *o->stop) || (o->pause > 0 && t->tally.step >= o->pause);
+}
+
 rv_status rv_loop_run(rv_loop *t, rv_outcome *outcome, rv_error *err)
 {
     t->session_start = rv_clock();
     t->session_step = t->tally.step;
     while (!finished(t, outcome)) {
-        if (t->options->stop != NULL && *t->options->stop) {
+        if (stopped(t)) {
             *outcome = RV_OUTCOME_INTERRUPTED;
             return t->snapshot.previous == t->tally.step ? RV_OK : save(t, err);
         }

@@ -17,14 +17,24 @@ typedef struct rv_loop {
     rv_tally tally;
     rv_arena arena;      /* holds the five below */
     void *w, *g;         /* [layout size] */
-    void *part;          /* [layout size], gradient of a micro-batch; NULL: one batch a step */
+    void *micro;         /* [layout size], gradient of a micro-batch; NULL: one batch a step */
     void *average;       /* [layout size], weights to evaluate */
     void *statistics;    /* [state_size], kept while others are evaluated; NULL: none */
+    const rv_config *part_config; /* of the restart in force, or config */
+    int part_number;     /* restarts made */
+    int64_t part_start;  /* step after which it began: schedules count from there */
     double loss;         /* of the last step, NaN: none yet */
     double session_start, reported; /* of the monotonic clock */
     int64_t session_step;
     char why[256];       /* of a divergence */
 } rv_loop;
+
+/* restart.c: makes the optimizer of the part that led to `step`, unless it is there (loop is void for
+ * rv_snapshot.enter); begins the part that is due at the tally's step; the steps over which its
+ * schedules run. */
+rv_status rv_loop_enter(void *loop, int64_t step, rv_error *err);
+rv_status rv_loop_restart(rv_loop *loop, rv_error *err);
+int64_t rv_loop_horizon(const rv_loop *loop);
 
 /* Trains from the tally on to the end, with evaluation, log and checkpoints. */
 rv_status rv_loop_run(rv_loop *loop, rv_outcome *outcome, rv_error *err);

@@ -42,20 +42,6 @@ static void note(const rv_trial_options *options, const char *line)
         options->note(options->context, line);
 }
 
-static rv_status make_objective(rv_loop *t, rv_error *err)
-{
-    enum { F32, BF16, F64 }; /* as in the table */
-    const rv_train_params *p = &t->config->train;
-    rv_workload_env env = {.data = t->options->data,
-                           .pool = t->pool,
-                           .backend = p->precision == F64 ? RV_BACKEND_REF : RV_BACKEND_CPU,
-                           .bf16 = p->precision == BF16,
-                           .batch = p->batch,
-                           .note = t->options->note,
-                           .note_context = t->options->context};
-    return t->config->workload->make(t->config->workload_params, &env, &t->objective, err);
-}
-
 static rv_status make_memory(rv_loop *t, rv_error *err)
 {
     const rv_objective *o = t->objective;
@@ -67,22 +53,9 @@ static rv_status make_memory(rv_loop *t, rv_error *err)
     t->w = at;
     t->g = at + vector;
     t->average = at + 2 * vector;
-    t->part = parts ? at + 3 * vector : NULL;
+    t->micro = parts ? at + 3 * vector : NULL;
     t->statistics = statistics > 0 ? at + (parts ? 4 : 3) * vector : NULL;
     return RV_OK;
-}
-
-static rv_status make_optimizer(rv_loop *t, rv_error *err)
-{
-    rv_optimizer_options options = {.method = t->config->optimizer,
-                                    .params = t->config->optimizer_params,
-                                    .rules = t->config->optimizer_rules,
-                                    .wrappers = t->config->wrappers,
-                                    .state_dtype = rv_config_state_dtype(t->config),
-                                    .dtype = t->objective->dtype,
-                                    .pool = t->pool,
-                                    .seed = (uint64_t)t->config->train.seed};
-    return rv_optimizer_new_flat(&t->optimizer, &options, t->objective->layout, t->w, err);
 }
 
 /* Everything up to the first step, a restored checkpoint and a trimmed log included. */
@@ -91,15 +64,19 @@ static rv_status prepare(rv_loop *t, const rv_folder *folder, rv_error *err)
     char path[sizeof folder->path + 16];
     bool found = false;
     RV_TRY(rv_pool_new(&t->pool, t->options->threads, err));
-    RV_TRY(make_objective(t, err));
+    RV_TRY(rv_config_objective(t->config, t->options->data, t->pool, t->options->note, t->options->context, &t->objective,
+                               err));
     RV_TRY(make_memory(t, err));
     RV_TRY(rv_objective_init(t->objective, (uint64_t)t->config->train.seed, t->w, err));
-    RV_TRY(make_optimizer(t, err));
+    RV_TRY(rv_loop_enter(t, 0, err));
     t->tally = (rv_tally){.best = NAN, .final = NAN, .best_step = -1, .evaluated = -1, .target_step = -1,
                           .target_examples = -1, .target_seconds = NAN};
-    t->snapshot = (rv_snapshot){folder->checkpoints, t->config, t->objective, t->optimizer, t->w, &t->tally, -1};
+    t->snapshot = (rv_snapshot){folder->checkpoints, t->config, t->objective, t->optimizer, t->w, &t->tally, -1,
+                                rv_loop_enter, t};
     t->loss = NAN;
     RV_TRY(rv_checkpoint_load(&t->snapshot, t->options->note, t->options->context, &found, err));
+    if (!found)
+        RV_TRY(rv_loop_enter(t, 0, err)); /* a damaged file may have asked for a later part */
     if (found) {
         char line[64];
         snprintf(line, sizeof line, "resumed at step %lld", (long long)t->tally.step);
@@ -148,7 +125,10 @@ static rv_status finish(rv_loop *t, rv_outcome outcome, const rv_trial_result *r
         if (status != RV_OK && status != RV_E_UNSUPPORTED)
             return rv_fail(err, status, "%s", why.message);
     }
-    RV_TRY(rv_optimizer_evaluation_weights_flat(t->optimizer, t->w, t->average, NULL));
+    bool differs = false;
+    RV_TRY(rv_optimizer_evaluation_weights_flat(t->optimizer, t->w, t->average, &differs));
+    if (differs && t->statistics != NULL && outcome != RV_OUTCOME_DIVERGED) /* the last use of the objective */
+        RV_TRY(rv_objective_recompute(t->objective, t->average, err));
     return rv_weights_write(r->weights, &t->snapshot, t->average, err);
 }
 

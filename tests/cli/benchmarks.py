@@ -63,6 +63,10 @@ class Benchmark(Case):
         # 3 studies of 5 trials each; the baseline's points 1 and 3 are the same run here
         self.assertEqual(len(record["trials"]), 30)
         self.assertEqual(len({t["run"] for t in record["trials"]}), 15 + 12)
+        # the folder's score is what `ravine score` makes of it, and its page shows it
+        score = json.loads((self.dir / "out/score.json").read_text())
+        self.assertEqual(score, json.loads(self.succeeds("score", "out", "--json", "-q", cwd=self.dir).stdout))
+        self.assertEqual(score["ruleset"], "ravine-external")
         self.assertEqual([t["study"] for t in record["trials"][::10]], [0, 1, 2])
         # the median over studies of the best of five
         times = []
@@ -105,7 +109,7 @@ class Benchmark(Case):
                 (["--submissions", "spare.json"], 1, ["no expression uses the hyperparameter 'learning_rate'"]),
                 (["--submissions", "absent.json"], 1, ["absent.json"]),
                 (["--submissions", "basline"], 2, ["did you mean 'baseline'?"]),
-                (["--ruleset", "extrenal"], 2, ["no ruleset 'extrenal'"]),
+                (["--ruleset", "extrenal"], 2, ["no ruleset 'extrenal'; did you mean 'external'?"]),
                 (["--ruleset", "self", "--submissions", "baseline"], 2, ["external tuning", "self-tuning"]),
                 (["--studies", "-1"], 2, ["--studies"])):
             self.fails(status, *bench, *arguments, cwd=self.dir, says=words)

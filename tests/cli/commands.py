@@ -13,7 +13,7 @@ from support import PROGRAM, SOURCE, Case, clean_environment, commands, explaine
 # Arguments with which a command succeeds without training anything.
 HARMLESS = {
     "list": [[], ["optimizers"], ["workloads", "*"], ["submissions"], ["rulesets"], ["samplers"]],
-    "explain": [["adamw"], ["rosenbrock"], ["double-descent"], ["quick"], ["baseline"], ["v0.5-external"], ["halton"]],
+    "explain": [["adamw"], ["rosenbrock"], ["double-descent"], ["quick"], ["baseline"], ["v0.5-external"], ["halton"], ["hessian"]],
     "train": [["rosenbrock", "--dry-run"], ["rosenbrock", "--explain"], ["rosenbrock", "-n", "--seed", "0..2"]],
     "bench": [["--dry-run"], ["--dry-run", "--ruleset", "external", "--submissions", "baseline", "--studies", "2"]],
     "score": [["-q", SOURCE / "tests/golden/algoperf/v05_external_medians.csv", "--resamples", "10"]],
@@ -23,7 +23,7 @@ HARMLESS = {
     "completion": [["bash"], ["zsh"], ["fish"]],
     "man": [[]],
 }
-NEEDS_FILES = {"evidence", "report", "export", "index", "verify"}
+NEEDS_FILES = {"evidence", "report", "export", "index", "verify", "probe"}
 
 
 def distance(a, b):
@@ -122,7 +122,7 @@ class Errors(Case):
         self.fails(2, "bench", "-j", "0", says=["--jobs", "1"])
 
     def test_missing_files(self):
-        for arguments in (["report", "absent"], ["export", "absent", "out"], ["index", "rebuild", "absent"],
+        for arguments in (["report", "absent"], ["export", "absent", "out"], ["probe", "absent"], ["index", "rebuild", "absent"],
                           ["bench", "--suite", "absent.json"]):
             self.fails(1, *arguments, cwd=self.dir, says=["absent"])
 
@@ -230,12 +230,14 @@ class Texts(Case):
         self.assertEqual(set(self.complete("")), set(commands()))
         self.assertEqual(self.complete("train", "rosen"), ["rosenbrock"])
         self.assertEqual(self.complete("list", "wor"), ["workloads"])
+        self.assertEqual(self.complete("probe", "some-run", "hess"), ["hessian"])
         self.assertEqual(set(self.complete("explain", "")) & set(names("optimizers")), set(names("optimizers")))
         for command in commands():
             wanted = {f"--{name}" for _, name, _ in options(command)}
             self.assertEqual(set(self.complete(command, "--")), wanted)
         pathlib.Path(self.dir, "some-file").touch()
         self.assertEqual(self.complete("report", "some"), ["some-file"])
+        self.assertEqual(self.complete("probe", "some"), ["some-file"])
 
     def test_other_shells_take_their_scripts(self):
         for shell in ("zsh", "fish"):

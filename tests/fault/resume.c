@@ -92,6 +92,17 @@ static void sampled_labels(void **state)
                                       " 'accumulate': 2, 'log_every': 1, 'checkpoint_every': 3, 'target': null}}", STEPS), 2);
 }
 
+/* A restart after each second step: the checkpoint of a boundary belongs to the part that ends there. */
+static void restarts(void **state)
+{
+    (void)state;
+    stopped_at_every_step(help_config("{'workload': 'linear-regression', 'optimizer': 'adamw', 'schedule': 'linear',"
+                                      " 'restarts': [{'at': 2, 'optimizer_params': {'lr': 0.1}},"
+                                      " {'at': 4, 'optimizer': 'sgd', 'optimizer_params': {'lr': 0.2, 'momentum': 0.9}}],"
+                                      " 'train': {'steps': %d, 'eval_every': 2, 'log_every': 1, 'checkpoint_every': 2}}",
+                                      STEPS), 1);
+}
+
 static void dropout(void **state)
 {
     (void)state;
@@ -263,8 +274,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_optimizer),       cmocka_unit_test(step_by_step),
-        cmocka_unit_test(every_optimizer_on_matrices), cmocka_unit_test(every_wrapper), cmocka_unit_test(dropout),
-        cmocka_unit_test(sampled_labels),
+        cmocka_unit_test(every_optimizer_on_matrices), cmocka_unit_test(every_wrapper), cmocka_unit_test(restarts),
+        cmocka_unit_test(dropout), cmocka_unit_test(sampled_labels),
         cmocka_unit_test(nothing_is_repeated),   cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(floating_point_modes),  cmocka_unit_test(watching_changes_nothing),
         cmocka_unit_test(saved_again),

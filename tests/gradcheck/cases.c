@@ -155,6 +155,10 @@ static rv_value block(problem *p)
     X(LOSS, cross_entropy_ignored, ENTROPY(PARTIAL, .ignore_negative = true))                               \
     X(LOSS, cross_entropy_all,                                                                              \
       ENTROPY(PARTIAL, .label_smoothing = 0.1, .class_weights = class_weights, .ignore_negative = true))    \
+    X(LOSS, stablemax, ENTROPY(IDS, .stablemax = true))                                                     \
+    X(LOSS, stablemax_all,                                                                                  \
+      ENTROPY(PARTIAL, .label_smoothing = 0.1, .class_weights = class_weights, .ignore_negative = true,     \
+              .stablemax = true))                                                                           \
     X(LOSS, cross_entropy_of_parameter,                                                                     \
       rv_cross_entropy(G, P(x, S0, S1), I(labels, IDS, S1, S0), (rv_cross_entropy_options){0}))             \
     X(LOSS, mse, rv_mse(G, A(x, B, S0), I(goal, SPREAD, 0, B, S0), RV_NONE))                                \

@@ -80,8 +80,7 @@ static void test_drawn_studies(void **state)
     rv_plan_release(&five);
 }
 
-/* A list: the same points in every study, with its seed; two points that differ in nothing the workload
- * has are one run. */
+/* A list: the same points in every study, with its seed. */
 static void test_listed_studies(void **state)
 {
     (void)state;
@@ -91,12 +90,26 @@ static void test_listed_studies(void **state)
     for (int i = 0; i < 10; i++) {
         const rv_plan_trial *t = &plan.trials[i];
         assert_true(t->study == i / 5 && t->seed == i / 5 && t->point == i % 5);
-        assert_int_equal(t->same_as, i % 5 == 2 ? i - 2 : -1); /* points 1 and 3 differ in label smoothing alone */
+        assert_int_equal(t->same_as, -1);
         assert_true(number_of(&plan, i, "train", "seed") == i / 5);
     }
     assert_true(number_of(&plan, 4, "workload_params", "dropout") == 0.1);
+    assert_true(number_of(&plan, 0, "workload_params", "label_smoothing") == 0.1);
     assert_true(number_of(&plan, 3, "optimizer_params", "beta2") == 0.6291854735396584);
     assert_true(number_of(&plan, 0, "schedule_params", "warmup_steps") == 20);
+    rv_plan_release(&plan);
+}
+
+/* Points 1 and 3 differ in label smoothing alone: where the workload has none, they are one run. */
+static void test_equal_points(void **state)
+{
+    (void)state;
+    rv_plan plan;
+    assert_int_equal(plan_of("{\"problems\": [{\"label\": \"p\", \"workload\": \"linear-regression\", \"target\": 2,"
+                             " \"config\": {\"train\": {\"steps\": 100}}}], \"submissions\": [\"baseline\"]}", "external", 1, &plan, NULL), RV_OK);
+    assert_int_equal(plan.count, 5);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(plan.trials[i].same_as, i == 2 ? 0 : -1);
     rv_plan_release(&plan);
 }
 
@@ -251,7 +264,7 @@ static void test_unstated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_drawn_studies), cmocka_unit_test(test_listed_studies), cmocka_unit_test(test_suite_is_complete),
+        cmocka_unit_test(test_drawn_studies), cmocka_unit_test(test_listed_studies), cmocka_unit_test(test_equal_points), cmocka_unit_test(test_suite_is_complete),
         cmocka_unit_test(test_budgets),       cmocka_unit_test(test_no_ruleset),     cmocka_unit_test(test_refused),
         cmocka_unit_test(test_unstated),
     };

@@ -27,7 +27,7 @@ static void entries(void **state)
             assert_int_equal(strncmp(path, set->name, strlen(set->name)), 0);
         }
     }
-    assert_int_equal(count, 4);
+    assert_int_equal(count, 6);
     assert_null(rv_data_set_at(-1));
 }
 

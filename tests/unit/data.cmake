@@ -1,3 +1,3 @@
-foreach(module modular text idx cifar glyphs images catalogue)
+foreach(module modular text words idx cifar glyphs images catalogue)
   ravine_test(unit_${module} ${CMAKE_CURRENT_LIST_DIR}/${module}.c unit)
 endforeach()

@@ -82,6 +82,7 @@ static void test_network_gradients(void **state)
                    (const char *[]){"layers", "1", "heads", "2", "width", "8", "block", "6", NULL}, 3);
     check_gradient("rosenbrock", NULL, 0);
     check_gradient("linear-regression", NULL, 0);
+    check_gradient("linear-transformer", (const char *[]){"deviation", "0.3", NULL}, 20);
 }
 
 /* The same bits from 1, 2, 3 and 7 workers, over a few steps of gradient descent. */

@@ -1,1 +1,2 @@
 ravine_test(unit_objective ${CMAKE_CURRENT_LIST_DIR}/objective.c unit threads)
+ravine_test(unit_prompt ${CMAKE_CURRENT_LIST_DIR}/prompt.c unit)

@@ -12,12 +12,13 @@
 
 #include "ravine/graph.h"
 
-/* A graph over inputs, run once on ref. */
+/* A graph over inputs, run once on ref; in evaluation unless training is set. */
 typedef struct trial {
     rv_graph *graph;
     const void *data[4];
     size_t size[4]; /* of an element */
     int inputs;
+    bool training;
 } trial;
 
 static trial begin(void)
@@ -55,7 +56,7 @@ static void expect(trial *t, rv_value y, const double *expected, int64_t n)
         const rv_shape input = rv_graph_shape(t->graph, i + 1); /* inputs are the first values */
         memcpy(rv_runner_input(runner, i), t->data[i], (size_t)rv_shape_size(&input) * t->size[i]);
     }
-    if (rv_runner_forward(runner, NULL, NULL, (rv_shard){0}, NULL, &err) != RV_OK)
+    if (rv_runner_forward(runner, NULL, NULL, (rv_shard){.training = t->training}, NULL, &err) != RV_OK)
         fail_msg("%s", err.message);
     const double *found = rv_runner_output(runner, "y");
     for (int64_t i = 0; i < n; i++)
@@ -150,14 +151,33 @@ static void cross_entropy(void **state)
     EXPECT(entropy(&t, F(x, 2, 3), I(INTS(1, 0), 2), (rv_cross_entropy_options){0}), l1 + u, 2);
     EXPECT(entropy(&t, F(x, 2, 3), I(INTS(-1, 0), 2), (rv_cross_entropy_options){.ignore_negative = true}), u, 1);
     EXPECT(entropy(&t, F(x, 2, 3), I(INTS(-1, -2), 2), (rv_cross_entropy_options){.ignore_negative = true}), 0, 0);
-    /* Smoothing 0.3: 0.7 on the label and 0.1 on each class. */
+    /* Smoothing 0.3: 0.7 on the label and 0.1 on each class; an evaluation sees none. */
+    EXPECT(entropy(&t, F(x, 1, 3), I(INTS(2), 1), (rv_cross_entropy_options){.label_smoothing = 0.3}), l2, 1);
+    t.training = true;
     EXPECT(entropy(&t, F(x, 1, 3), I(INTS(2), 1), (rv_cross_entropy_options){.label_smoothing = 0.3}),
            0.7 * l2 + 0.1 * (l0 + l1 + l2), 1);
     EXPECT(entropy(&t, F(x, 2, 3), I(INTS(2, 0), 2), (rv_cross_entropy_options){.class_weights = ROW(5, 2, 3)}),
            3 * l2 + 5 * u, 8);
+    t.training = true;
     EXPECT(entropy(&t, F(x, 1, 3), I(INTS(2), 1),
                    (rv_cross_entropy_options){.label_smoothing = 0.3, .class_weights = ROW(5, 2, 3)}),
            0.7 * 3 * l2 + 0.1 * (5 * l0 + 2 * l1 + 3 * l2), 3);
+    rv_graph_free(t.graph);
+}
+
+/* s = (1/3, 1, 4) of sum 16/3: p = (1/16, 3/16, 12/16). */
+static void stablemax(void **state)
+{
+    (void)state;
+    trial t = begin();
+    const double *x = ROW(-2, 0, 3, 1e300, 0, 0), l0 = log(16), l1 = log(16.0 / 3), l2 = log(4.0 / 3);
+    const rv_cross_entropy_options plain = {.stablemax = true};
+    EXPECT(entropy(&t, F(x, 1, 3), I(INTS(0), 1), plain), l0, 1);
+    EXPECT(entropy(&t, F(x, 1, 3), I(INTS(1), 1), plain), l1, 1);
+    EXPECT(entropy(&t, F(x, 2, 3), I(INTS(2, 0), 2), plain), l2, 2); /* the second row is sure */
+    t.training = true;
+    EXPECT(entropy(&t, F(x, 1, 3), I(INTS(2), 1), (rv_cross_entropy_options){.stablemax = true, .label_smoothing = 0.3}),
+           0.7 * l2 + 0.1 * (l0 + l1 + l2), 1);
     rv_graph_free(t.graph);
 }
 
@@ -180,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products),         cmocka_unit_test(activations),   cmocka_unit_test(elementwise),
         cmocka_unit_test(shape_operations), cmocka_unit_test(cross_entropy), cmocka_unit_test(pointwise_losses),
+        cmocka_unit_test(stablemax),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,1 +1,2 @@
 ravine_test(unit_probe ${CMAKE_CURRENT_LIST_DIR}/probe.c unit)
+ravine_test(unit_landscape ${CMAKE_CURRENT_LIST_DIR}/landscape.c unit)

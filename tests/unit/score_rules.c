@@ -117,6 +117,24 @@ static result apply(const double times[SUBMISSIONS][WORKLOADS], int rule_count, 
 
 static const rv_score_rule in_order[] = {RV_RULE_HELD_OUT_NEEDS_BASE, RV_RULE_CUT, RV_RULE_BASE_NEEDS_HELD_OUT};
 
+/* Credits that swap their workloads tie; summed as they come, 0.1 + 0.2 + 0.3 is more than 0.3 + 0.2 + 0.1. */
+static void test_equal_profiles_tie(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, COLUMNS = 3 };
+    double kept[ROWS][COLUMNS], score[ROWS], exact[ROWS];
+    const double times[ROWS][COLUMNS] = {{3.7, 3.4, 3.1}, {3.1, 3.4, 3.7}, {1, 1, 1}};
+    const int guards[COLUMNS] = {-1, -1, -1};
+    const rv_ruleset ruleset = {.points = 100};
+    const rv_board board = {.ruleset = &ruleset, .submissions = ROWS, .workloads = COLUMNS, .base = COLUMNS,
+                            .guards = guards, .tau_max = 4, .cut = 4, .without_submission = -1,
+                            .without_workload = -1};
+    rv_board_apply(&board, times[0], &(rv_verdict){.kept = kept[0], .score = score, .exact = exact});
+    assert_true(score[0] == score[1] && exact[0] == exact[1]);
+    assert_near(exact[0], (0.1 + 0.2 + 0.3) / 3);
+    assert_near(score[2], 1);
+}
+
 static void test_rules_by_hand(void **state)
 {
     (void)state;
@@ -188,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_area),
         cmocka_unit_test(test_rank),
         cmocka_unit_test(test_spearman),
+        cmocka_unit_test(test_equal_profiles_tie),
         cmocka_unit_test(test_rules_by_hand),
         cmocka_unit_test(test_the_order_of_rules_matters),
         cmocka_unit_test(test_ratios_are_to_survivors),

@@ -1,1 +1,8 @@
 ravine_test(unit_study ${CMAKE_CURRENT_LIST_DIR}/study.c unit)
+ravine_test(unit_grouped ${CMAKE_CURRENT_LIST_DIR}/grouped.c unit)
+ravine_test(unit_concentration ${CMAKE_CURRENT_LIST_DIR}/concentration.c unit)
+ravine_test(unit_study_modular ${CMAKE_CURRENT_LIST_DIR}/study_modular.c unit)
+ravine_test(unit_study_trials ${CMAKE_CURRENT_LIST_DIR}/study_trials.c unit)
+ravine_test(unit_gap ${CMAKE_CURRENT_LIST_DIR}/gap.c unit)
+ravine_test(unit_russian ${CMAKE_CURRENT_LIST_DIR}/russian.c unit)
+ravine_test(unit_pattern ${CMAKE_CURRENT_LIST_DIR}/pattern.c unit)

@@ -7,17 +7,23 @@ const figures = [];
 const AXIS_TITLES = { step: "steps", examples: "training examples", seconds: "training time (s)" };
 
 /* build() returns {traces, x, y, text, rows, shapes, annotations}: x and y are axis
-   layouts, text describes the chart for those who cannot see it, rows are its data. */
-function figure(title, caption, build) {
+   layouts (or scene is that of a 3-D chart), text describes the chart for those who cannot
+   see it, rows are its data or a function that makes them.  file: name of its downloads. */
+function figure(title, caption, build, file = slug(title)) {
   const plot = el("div", { class: "plot", role: "img" });
   const heading = el("h3", {}, title);
-  const own = { plot, build, heading, title };
+  const own = { plot, build, heading, title, file };
   const button = (label, name, action) => el("button", { class: "tiny", type: "button", "aria-label": name, onclick: action }, label);
   const head = el("div", { class: "figure-head" }, heading, el("div", {},
-    button("Data", `Download the data of ${title} as CSV`, () => save(`${slug(title)}.csv`, "text/csv", csv(build().rows))),
-    button("SVG", `Download ${title} as SVG`, () => saveImage(own))));
+    button("CSV", say("Download the data of %s as CSV", title), () => save(`${file}.csv`, "text/csv", csv(rowsOf(own)))),
+    button("SVG", say("Download %s as SVG", title), () => saveImage(own))));
   figures.push(own);
   return el("figure", {}, head, plot, caption ? el("figcaption", {}, caption) : null);
+}
+
+function rowsOf(own) {
+  const { rows } = own.build();
+  return typeof rows === "function" ? rows() : rows;
 }
 
 function cssValue(name) {
@@ -37,6 +43,7 @@ function logTicks(values) {
 }
 
 function tickText(value) {
+  if (value >= 1e12) return `10<sup>${Math.round(Math.log10(value))}</sup>`;
   for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) if (value >= size) return Number((value / size).toPrecision(3)) + unit;
   return value < 1e-4 ? value.toExponential().replace("-", "−") : String(value);
 }
@@ -52,13 +59,14 @@ function axisStyle(axis, values) {
 }
 
 function layoutOf(built) {
+  const plane = built.scene ? { scene: built.scene, margin: { l: 0, r: 0, t: 0, b: 0 } } : {
+    xaxis: axisStyle(built.x, built.traces.flatMap((t) => t.x)), yaxis: axisStyle(built.y, built.traces.flatMap((t) => t.y)) };
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: cssValue("--soft") },
     margin: { l: 52, r: 14, t: 12, b: 46 }, showlegend: false, hovermode: "closest", barmode: "overlay",
     hoverlabel: { bgcolor: cssValue("--ground"), bordercolor: cssValue("--line"), font: { color: cssValue("--ink"), size: 12 }, align: "left" },
-    xaxis: axisStyle(built.x, built.traces.flatMap((t) => t.x)), yaxis: axisStyle(built.y, built.traces.flatMap((t) => t.y)),
-    shapes: built.shapes || [], annotations: built.annotations || [],
+    shapes: built.shapes || [], annotations: built.annotations || [], ...plane,
   };
 }
 
@@ -82,7 +90,7 @@ async function saveImage(own) {
   layout.title = { text: plain(own.title), font: { size: 15, color: cssValue("--ink") }, x: 0.02 };
   layout.margin.t = 40;
   const url = await Plotly.toImage({ data: built.traces, layout }, { format: "svg", width: 760, height: 480 });
-  save(`${slug(own.title)}.svg`, "href", url);
+  save(`${own.file}.svg`, "href", url);
 }
 
 /* Plotly reads a little markup in its texts; names must not be read so. */

@@ -46,11 +46,12 @@ function count(value) {
 
 function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
-  if (seconds < 1) return digits(seconds * 1000, 2) + NARROW + "ms";
-  if (seconds < 100) return digits(seconds, seconds < 10 ? 2 : 3) + NARROW + "s";
+  const [ms, s, min, h] = language === "ru" ? ["мс", "с", "мин", "ч"] : ["ms", "s", "min", "h"];
+  if (seconds < 1) return digits(seconds * 1000, 2) + NARROW + ms;
+  if (seconds < 100) return digits(seconds, seconds < 10 ? 2 : 3) + NARROW + s;
   const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return `${Math.floor(seconds / 60)}${NARROW}min ${Math.round(seconds % 60)}${NARROW}s`;
-  return `${Math.floor(minutes / 60)}${NARROW}h ${minutes % 60}${NARROW}min`;
+  if (minutes < 60) return `${Math.floor(seconds / 60)}${NARROW}${min} ${Math.round(seconds % 60)}${NARROW}${s}`;
+  return `${Math.floor(minutes / 60)}${NARROW}${h} ${minutes % 60}${NARROW}${min}`;
 }
 
 function rate(value) {
@@ -74,7 +75,7 @@ function sentence(names) {
 function day(iso) {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return String(iso || "–");
-  return date.toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" }) + " UTC";
+  return date.toLocaleString(language === "ru" ? "ru-RU" : "en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" }) + " UTC";
 }
 
 /* ---- downloads ---- */

@@ -42,19 +42,19 @@ function toggleSeries(label) {
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 
 function stored() {
-  try { return localStorage.getItem("ravine-theme"); } catch { return null; }
+  return remembered("ravine-theme");
 }
 
 function applyTheme(name) {
   document.documentElement.dataset.theme = name;
   const button = document.getElementById("theme");
-  if (button) button.textContent = name === "dark" ? "Light" : "Dark";
-  if (button) button.setAttribute("aria-label", `Switch to ${name === "dark" ? "light" : "dark"} colours`);
+  if (button) button.textContent = say(name === "dark" ? "Light" : "Dark");
+  if (button) button.setAttribute("aria-label", say(`Switch to ${name === "dark" ? "light" : "dark"} colours`));
 }
 
 function switchTheme() {
   const next = theme() === "dark" ? "light" : "dark";
-  try { localStorage.setItem("ravine-theme", next); } catch { /* private window: not remembered */ }
+  remember("ravine-theme", next);
   applyTheme(next);
   return refresh();
 }
@@ -62,9 +62,11 @@ function switchTheme() {
 /* ---- the page ---- */
 
 function assemble(data) {
-  if (data.study) assembleStudy(data);
+  if (data.gallery) assembleGallery(data);
+  else if (data.study) assembleStudy(data);
+  else if (data.probe) assembleProbe(data);
   else assembleRuns(data);
-  document.getElementById("foot").replaceChildren(`Written by Ravine ${data.version} on ${day(data.made)}. Charts by Plotly.js.`);
+  document.getElementById("foot").replaceChildren(say(data.gallery ? "Written by Ravine %s on %s." : "Written by Ravine %s on %s. Charts by Plotly.js.", data.version, day(data.made)));
 }
 
 function assembleRuns(data) {
@@ -100,11 +102,45 @@ async function testAxes(out, settle) {
   out.axisBack = firstAxis().type;
 }
 
+/* Every field as a surface and back; counts the surfaces that were drawn. */
+async function testSurfaces(out, settle) {
+  out.surfaces = 0;
+  for (const button of document.querySelectorAll('button[data-view="surface"][data-value="true"]:not([disabled])')) {
+    button.click();
+    await settle();
+    const plot = button.closest("figure").querySelector(".plot");
+    out.surfaces = Number(out.surfaces) + (plot._fullLayout.scene && plot.querySelector(".gl-container canvas") ? 1 : 0);
+    button.previousElementSibling.click();
+    await settle();
+  }
+}
+
+async function testLanguages(out, settle) {
+  const heading = () => document.querySelector("h1").textContent, title = heading();
+  document.querySelector('button[data-language="ru"]').click();
+  await settle();
+  out.russian = `${document.documentElement.lang} ${heading() !== title} ${figures.length}`;
+  out.overflowRussian = document.documentElement.scrollWidth > document.documentElement.clientWidth;
+  document.querySelector('button[data-language="en"]').click();
+  await settle();
+  out.english = heading() === title;
+}
+
+/* Cards whose still has something on it. */
+function testStills(out) {
+  const painted = (canvas) => canvas.width > 0 && canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v);
+  out.stills = [...document.querySelectorAll(".card canvas")].filter(painted).length;
+  out.links = [...document.querySelectorAll("a.card")].map((a) => a.getAttribute("href").split("/")[0]).join(" ");
+}
+
 async function selfTest(errors) {
   const out = document.documentElement.dataset, settle = () => new Promise((done) => setTimeout(done, 50));
   out.figures = figures.length;
   out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .trace, .main-svg .heatmaplayer image")).length;
   if (document.querySelector("#curves")) await testAxes(out, settle);
+  if (document.querySelector(".gallery")) testStills(out);
+  await testSurfaces(out, settle);
+  if (document.querySelector("button[data-language]")) await testLanguages(out, settle);
   for (const slider of document.querySelectorAll("input[type=range]")) {
     slider.value = slider.min;
     slider.dispatchEvent(new Event("input"));
@@ -112,7 +148,7 @@ async function selfTest(errors) {
   }
   switchTheme();
   await settle();
-  out.svg = (await Plotly.toImage({ data: figures[0].build().traces, layout: layoutOf(figures[0].build()) }, { format: "svg" })).startsWith("data:image/svg+xml");
+  if (figures.length) out.svg = (await Plotly.toImage({ data: figures[0].build().traces, layout: layoutOf(figures[0].build()) }, { format: "svg" })).startsWith("data:image/svg+xml");
   out.overflow = document.documentElement.scrollWidth > document.documentElement.clientWidth;
   out.scripts = document.scripts.length;
   out.errors = errors.join(" | ");
@@ -126,7 +162,10 @@ async function start() {
   document.addEventListener("securitypolicyviolation", (event) => errors.push(`policy: ${event.violatedDirective}`));
   applyTheme(stored() || (prefersDark.matches ? "dark" : "light"));
   readState();
-  assemble(JSON.parse(document.getElementById("data").textContent));
+  const data = JSON.parse(document.getElementById("data").textContent);
+  if (data.study) texts = data.study.ru;
+  if (data.study || data.gallery) chooseLanguage(data);
+  assemble(data);
   applyTheme(theme());
   prefersDark.addEventListener("change", () => { if (!stored()) { applyTheme(prefersDark.matches ? "dark" : "light"); refresh(); } });
   await refresh();

@@ -24,9 +24,9 @@ function axisTools() {
 }
 
 function legend(series, runsOf, solid) {
-  return el("div", { class: "legend", role: "group", "aria-label": "Show or hide" }, series.map((s) => el("button", {
+  return el("div", { class: "legend", role: "group", "aria-label": say("Show or hide") }, series.map((s) => el("button", {
     type: "button", "data-series": s.label, "aria-pressed": String(!state.hidden.has(s.label)), onclick: () => toggleSeries(s.label),
-  }, swatch(s.index, solid), s.label, runsOf ? el("span", { class: "n" }, `n = ${runsOf(s)}`) : null)));
+  }, swatch(s.index, solid), s.text || s.label, runsOf ? el("span", { class: "n" }, `n = ${runsOf(s)}`) : null)));
 }
 
 function named(label, index) {
@@ -256,8 +256,8 @@ function commandLine(words) {
 
 function commandBlock(text) {
   const button = el("button", { type: "button", class: "plain", onclick: () => {
-    navigator.clipboard.writeText(text).then(() => { button.textContent = "Copied"; }, () => { button.textContent = "Select and copy"; });
-  } }, "Copy");
+    navigator.clipboard.writeText(text).then(() => { button.textContent = say("Copied"); }, () => { button.textContent = say("Select and copy"); });
+  } }, say("Copy"));
   return el("div", { class: "command" }, el("pre", {}, el("code", {}, text)), button);
 }
 

@@ -54,6 +54,44 @@ static void softmax_gradient(int64_t n, const float *x, float norm, float scale,
     }
 }
 
+/* ---- StableMax ---- */
+
+RV_INLINE vf stable(vf x)
+{
+    const vf one = vf_set1(1), base = one + vf_abs(x);
+    return vf_select(x < vf_zero(), one / base, base);
+}
+
+static float stable_sum(int64_t n, const float *x, const float *w, float *weighted)
+{
+    vf sum = vf_zero(), dot = vf_zero();
+    for (int64_t i = 0; i < n; i += RV_LANES) {
+        const size_t m = lanes_at(i, n);
+        const vf s = stable(vf_load_n(x + i, m));
+        sum += fill_tail(s, m, 0);
+        if (weighted) /* log 1 = 0 beyond the end */
+            dot += vf_log(fill_tail(s, m, 1)) * (w ? vf_load_n(w + i, m) : vf_set1(1));
+    }
+    if (weighted)
+        *weighted = vf_sum(dot);
+    return vf_sum(sum);
+}
+
+static void stablemax_gradient(int64_t n, const float *x, float norm, float scale, float total, float spread,
+                               const float *w, bool add, float *g)
+{
+    const vf factor = vf_set1(scale * total / norm), minus = vf_set1(scale * spread), one = vf_set1(1);
+    for (int64_t i = 0; i < n; i += RV_LANES) {
+        const size_t m = lanes_at(i, n);
+        const vf logit = vf_load_n(x + i, m);
+        vf v = stable(logit) * factor;
+        if (spread != 0)
+            v -= w ? minus * vf_load_n(w + i, m) : minus;
+        v /= one + vf_abs(logit);
+        vf_store_n(g + i, add ? vf_load_n(g + i, m) + v : v, m);
+    }
+}
+
 /* ---- losses of single values ---- */
 
 RV_INLINE vf value_of(rv_point_loss kind, vf x, vf t)
@@ -162,6 +200,8 @@ static void point_gradient(rv_point_loss kind, int64_t n, const float *x, const 
 const struct rv_cpu_loss RV_CPU_TABLE(loss) = {
     .log_sum_exp = log_sum_exp,
     .softmax_gradient = softmax_gradient,
+    .stable_sum = stable_sum,
+    .stablemax_gradient = stablemax_gradient,
     .point = point,
     .point_gradient = point_gradient,
 };

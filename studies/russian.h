@@ -1,0 +1,20 @@
+/* Russian for the texts of a study.  studies/ru/NAME.json maps English, as it stands in the
+ * source, to Russian; a printf format stands for every text that it can print. */
+#ifndef RV_STUDIES_RUSSIAN_H
+#define RV_STUDIES_RUSSIAN_H
+
+#include <jansson.h>
+
+#include "core/text.h"
+
+/* The table of a study together with the common one (ru/common.json); an empty object for a
+ * study without texts.  New reference; NULL with err when the embedded texts are damaged. */
+json_t *rv_russian_open(const char *study, rv_error *err);
+/* Appends the translation of text to out and returns true: that of the text itself, else of the
+ * format with the most literal characters that could have printed it, whose numbers are kept and
+ * whose %s are translated where they can be.  False, and nothing appended: there is none. */
+bool rv_russian_find(const json_t *table, const char *text, rv_text *out);
+/* Both sides of every row have the same conversions in the same order; err names the row. */
+rv_status rv_russian_check(const json_t *table, rv_error *err);
+
+#endif
