@@ -287,6 +287,15 @@ static void measure_points(const race *r)
 
 /* ---- figures ------------------------------------------------------------------------------- */
 
+/* Of the set, over methods and seeds. */
+static double best_of(const race *r, data_set set)
+{
+    double least = INFINITY;
+    for (int k = 0; k < METHODS * r->run->seeds; k++)
+        least = fmin(least, late_loss(&r->group[(int)set * r->run->seeds + k / METHODS], r->best[set][k % METHODS]));
+    return least;
+}
+
 /* The loss of every seed at the best rates, and beside it the loss at the end over the rates. */
 static void draw_set(const race *r, data_set set)
 {
@@ -298,8 +307,8 @@ static void draw_set(const race *r, data_set set)
     snprintf(name, sizeof name, "loss-%s", sets[set].key);
     rv_figure *curves = rv_study_figure(r->run, name, sets[set].title, "Each method at its best learning rate; one line a seed.", (rv_axis){.label = "step"}, loss);
     snprintf(name, sizeof name, "rates-%s", sets[set].key);
-    rv_figure *grid = rv_study_figure(r->run, name, "Over the learning rate", "Mean loss over the last 500 steps: geometric mean over seeds in a band that holds them all.",
-                                      (rv_axis){.label = "learning rate", .log = true}, loss);
+    rv_figure *grid = rv_study_figure(r->run, name, "Over the learning rate", "Mean loss over the last 500 steps: geometric mean over seeds in a band that holds them all. Above the picture it is higher than at the start.",
+                                      (rv_axis){.label = "learning rate", .log = true}, (rv_axis){loss.label, true, 0.5 * best_of(r, set), 10});
     rv_figure_half(curves);
     rv_figure_half(grid);
     for (int m = 0; m < METHODS; m++) {
