@@ -314,6 +314,13 @@ static void judge(sweep *s, const int *best)
     for (int what = 0; what < SETTINGS; what++)
         rv_study_note(s->run, "%s: error %.3f at rate %g, the best of %g to %g%s.", settings[what].name, mean_final(s, what, best[what]), rates[best[what]],
                       rates[0], rates[RATES - 1], best[what] == 0 || best[what] == RATES - 1 ? ", at the edge of the grid" : "");
+    int apart = 0;
+    for (int r = 1; r < RATES; r++)
+        apart = mean_final(s, CM99, r) / mean_final(s, NAG99, r) > mean_final(s, CM99, apart) / mean_final(s, NAG99, apart) ? r : apart;
+    rv_study_note(s->run, "Nesterov's method bears larger steps: at rate %g the errors at momentum 0.99 are %.3f with it and %.3f with the classical one.",
+                  rates[apart], mean_final(s, NAG99, apart), mean_final(s, CM99, apart));
+    rv_study_reason(s->run, "small", "Small weights cost time, not the end: training waits on a plateau, the error of a constant picture, and then catches up. "
+                    "The paper's networks have eight and twelve layers and do not leave it; six layers do.");
     double most = 0;
     for (int64_t t = 0; t < 750000; t++)
         most = fmax(most, fabs(momentum_at(1, t, 250) - (1 - pow(2, -1 - log2((double)(t / 250 + 1))))));
@@ -385,7 +392,7 @@ const rv_study rv_study_momentum = {
               "750,000 updates: 20,000, hence period 50 for 250. Every setting has its best of six rates. Nesterov's step is in the\n"
               "usual rearranged form, which looks ahead by the momentum of this update rather than the next one's.",
     .source = "Sutskever, Martens, Dahl, Hinton 2013, On the importance of initialization and momentum in deep learning; Martens 2010 (sparse initialisation)",
-    .cost = "5 min",
+    .cost = "2 min",
     .params = &table,
     .quick = "steps=200,images=200,batch=20,period=1,settle=10",
     .seeds = 5,
