@@ -13,7 +13,7 @@
 #include "core/text.h"
 #include "optim/method.h"
 
-enum { REPEATS = 11, LEAST = 3, SECONDS = 5, MATRICES = 24, BLOCKS = 25, BLOCK = 6 };
+enum { REPEATS = 11, LEAST = 3, SECONDS = 5, MATRICES = 6, BLOCKS = 25, BLOCK = 6 };
 
 typedef struct copy_job {
     char *to;
