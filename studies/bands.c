@@ -15,6 +15,12 @@ int rv_extreme(const double *x, int from, int to, bool largest)
     return best;
 }
 
+int rv_ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 void rv_seed_band(rv_figure *figure, const char *name, int seeds, int n, int stride, const double *x, const double *values)
 {
     double mean[MOST], low[MOST], high[MOST];

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "studies/bands.h"
+
 enum { BINS = 40, EVERY_ONE = 60, OTHERS = 200 };
 
 /* Newton's method on the logarithm of the smaller tail, which is concave: it converges from everywhere. */
@@ -21,18 +23,12 @@ double rv_normal_quantile(double p)
     return p < 0.5 ? x : -x;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double *sorted(const double *norms, int n)
 {
     double *x = n > 1 ? malloc((size_t)n * sizeof *x) : NULL;
     if (x) {
         memcpy(x, norms, (size_t)n * sizeof *x);
-        qsort(x, (size_t)n, sizeof *x, ascending);
+        qsort(x, (size_t)n, sizeof *x, rv_ascending);
     }
     return x;
 }

@@ -221,6 +221,8 @@ static rv_status one_picture(rv_study_run *run, painter *t, const params *o, int
 /* The user's picture first, so that a mistake in it shows at once; drawn from seed 0 alone. */
 static rv_status all_pictures(rv_study_run *run, painter *t, const params *o, rv_error *err)
 {
+    rv_study_reason(run, "noise", "Unrelated neighbours ask for the steepest changes of the loss from cell to cell; with these networks and steps about a tenth of the "
+                    "random cells stay on the wrong side, where heart and smiley come out whole.");
     if (o->icon[0])
         RV_TRY(one_picture(run, t, o, OWN, 0, err));
     for (int s = 0; s < run->seeds; s++)

@@ -122,7 +122,8 @@ static void add_figure(texts *t, const json_t *figure)
 static void add_body(texts *t, const json_t *body)
 {
     static const char *const fields[] = {"title", "question", "method", "data"};
-    static const char *const claim_texts[] = {"claim", "quantity", "expected", "why", NULL}, *const help[] = {"help", NULL};
+    static const char *const claim_texts[] = {"claim", "quantity", "expected", NULL}, *const help[] = {"help", NULL};
+    const char *key;
     json_t *entry;
     size_t i;
     for (size_t k = 0; k < sizeof fields / sizeof fields[0]; k++)
@@ -139,6 +140,10 @@ static void add_body(texts *t, const json_t *body)
         add_figure(t, entry);
     }
     json_array_foreach(json_object_get(body, "notes"), i, entry)
+    {
+        add_text(t, entry);
+    }
+    json_object_foreach(json_object_get(body, "reasons"), key, entry)
     {
         add_text(t, entry);
     }
@@ -235,6 +240,7 @@ rv_status rv_study_page_write(const rv_study_run *run, const char *dir, json_t *
     json_object_set_new(body, "question", json_string(study->question));
     json_object_set_new(body, "method", json_string(study->method));
     json_object_set_new(body, "source", json_string(study->source));
+    json_object_set(body, "reasons", run->reasons); /* all of them, so that a missing text is found while its claim holds */
     json_object_set_new(body, "settings", settings(study->params, json_object_get(result, "params")));
     json_object_set_new(page, "study", body);
     rv_status status = rv_study_page_texts(study, body, err);

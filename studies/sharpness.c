@@ -329,6 +329,8 @@ static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
     rv_objective *full = NULL;
     trace *t = malloc(sizeof *t);
     rv_status status = t ? rv_digits_new(run, &spec, RV_BACKEND_CPU, &full, err) : rv_fail(err, RV_E_MEMORY, "no memory for a trace");
+    rv_study_reason(run, "box", "Seeds disagree: the largest rise of the loss within a small box counts its slope and higher orders beside the curvature, and is itself "
+                    "found by a search that may stop short. By the largest curvature the small batch is flatter.");
     if (status == RV_OK)
         status = edges(run, o, full, t, err);
     if (status == RV_OK)

@@ -28,6 +28,7 @@ typedef struct rv_racer {
     int rates;
     double rate[RV_RATES]; /* swept with seed 0, rising */
     double best;           /* of them */
+    double rest;           /* AdamW's rate for embeddings and vectors, of a matrix method */
     bool inside;           /* both neighbours of the best were tried */
     int lengths;
     int64_t length[RV_LENGTHS]; /* steps of runs with all seeds, falling from the study's */
@@ -61,7 +62,8 @@ void rv_race_start(rv_race *race, int racer, double middle);
 /* Runs the rates of these racers with seed 0, and one more beyond the best of each until it has been
  * passed on both sides.  The racer that gives them their rate of AdamW must have been swept before. */
 rv_status rv_race_sweep(rv_race *race, const int *racers, int count, double from, double to, rv_error *err);
-/* All seeds of all racers at their best rates, in full length. */
+/* All seeds of all racers at their best rates, in full length; the rate below takes the place of one that
+ * other seeds do not bear. */
 rv_status rv_race_seeds(rv_race *race, double from, double to, rv_error *err);
 /* For racers that end below AdamW: shorter runs, schedules of their own, until they end above. */
 rv_status rv_race_shorten(rv_race *race, double from, double to, rv_error *err);

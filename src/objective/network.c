@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "objective/labels.h"
 #include "objective/metric.h"
 #include "objective/reduce.h"
 #include "objective/sampler.h"
@@ -56,6 +57,7 @@ typedef struct pass {
     rv_split split;
     int64_t examples; /* of the evaluated split */
     bool backward;
+    bool drawn; /* labels from the model's output, not the data's */
 } pass;
 
 /* ---- construction ------------------------------------------------------ */
@@ -191,6 +193,15 @@ static void *shard_statistics(const network_objective *o, int shard)
     return o->statistics ? o->statistics + (size_t)shard * bytes : NULL;
 }
 
+/* Draws the labels of a shard that has just run forward; first: number of its first example. */
+static void draw_labels(const network_objective *o, rv_runner *runner, rv_batch batch, uint64_t first)
+{
+    const int last = o->source->inputs - 1;
+    const int64_t each = rv_shape_size(&o->source->input_shape[last]);
+    rv_labels_draw(o->base.dtype, rv_runner_output(runner, "logits"), rv_runner_input(runner, last), o->train.rows * each,
+                   o->classes, (rv_random){batch.seed, RV_RANDOM_LABELS, batch.step}, first * (uint64_t)each);
+}
+
 static void train_task(void *context, int task, int worker)
 {
     const pass *p = context;
@@ -205,6 +216,10 @@ static void train_task(void *context, int task, int worker)
                       .shard = p->batch.part * o->shards + task, .training = true};
     result->status = rv_runner_forward(runner, p->w, shard_statistics(o, task), shard, result->loss,
                                        &result->error);
+    if (result->status == RV_OK && p->drawn) {
+        draw_labels(o, runner, p->batch, first);
+        result->status = rv_runner_forward(runner, p->w, shard_statistics(o, task), shard, result->loss, &result->error);
+    }
     if (result->status == RV_OK && p->backward)
         result->status = rv_runner_backward(runner, p->w, o->gradient[task], &result->error);
 }
@@ -334,11 +349,10 @@ static rv_status name_nonfinite(const network_objective *o, const void *g, rv_er
 }
 
 /* Runs the shards of a batch forward, and backward if asked; loss = their (sum, weight). */
-static rv_status run_batch(network_objective *o, const void *w, rv_batch batch, bool backward,
-                           double loss[2], rv_error *err)
+static rv_status run_batch(pass p, double loss[2], rv_error *err)
 {
-    rv_sampler_batch(&o->sampler, batch, o->ids);
-    pass p = {.o = o, .w = w, .batch = batch, .backward = backward};
+    network_objective *o = p.o;
+    rv_sampler_batch(&o->sampler, p.batch, o->ids);
     rv_pool_run(o->pool, o->shards, train_task, &p);
     RV_TRY(first_failure(o, o->shards, err));
     loss[0] = loss[1] = 0;
@@ -349,23 +363,37 @@ static rv_status run_batch(network_objective *o, const void *w, rv_batch batch, 
     return RV_OK;
 }
 
-static rv_status network_value_grad(rv_objective *objective, const void *w, rv_batch batch, void *g,
-                                    double *loss, rv_error *err)
+static rv_status gradient(network_objective *o, const void *w, rv_batch batch, bool drawn, void *g, double *loss,
+                          rv_error *err)
 {
-    network_objective *o = (network_objective *)objective;
     double total[2];
     RV_TRY(rv_plan_pack(o->train.plan, w, o->pool, err));
-    RV_TRY(run_batch(o, w, batch, true, total, err));
+    RV_TRY(run_batch((pass){.o = o, .w = w, .batch = batch, .backward = true, .drawn = drawn}, total, err));
     if (!(total[1] > 0))
         return rv_fail(err, RV_E_RANGE, "%s: step %llu: the batch has no example with a label", o->base.name,
                        (unsigned long long)batch.step);
     *loss = total[0] / total[1];
     bool finite = rv_reduce_shards((const void *const *)o->gradient, o->shards, o->base.layout->size, o->base.dtype,
                                    1 / total[1], g, o->pool);
-    if (!finite)
-        return name_nonfinite(o, g, err);
+    return finite ? RV_OK : name_nonfinite(o, g, err);
+}
+
+static rv_status network_value_grad(rv_objective *objective, const void *w, rv_batch batch, void *g,
+                                    double *loss, rv_error *err)
+{
+    network_objective *o = (network_objective *)objective;
+    RV_TRY(gradient(o, w, batch, false, g, loss, err));
     blend_statistics(o, STATISTICS_MOMENTUM);
     return RV_OK;
+}
+
+static rv_status network_sampled_grad(rv_objective *objective, const void *w, rv_batch batch, void *g,
+                                      double *loss, rv_error *err)
+{
+    network_objective *o = (network_objective *)objective;
+    if (o->classes == 0)
+        return rv_fail(err, RV_E_UNSUPPORTED, "%s: has no classes that labels could be drawn from", o->base.name);
+    return gradient(o, w, batch, true, g, loss, err);
 }
 
 static rv_status network_evaluate(rv_objective *objective, const void *w, rv_split split,
@@ -398,7 +426,8 @@ static rv_status network_recompute(rv_objective *objective, const void *w, rv_er
     RV_TRY(rv_plan_pack(o->train.plan, w, o->pool, err));
     for (int k = 0; k < RECOMPUTE_BATCHES; k++) {
         double loss[2];
-        RV_TRY(run_batch(o, w, (rv_batch){.seed = 0, .step = (uint64_t)k, .parts = 1}, false, loss, err));
+        const rv_batch batch = {.seed = 0, .step = (uint64_t)k, .parts = 1};
+        RV_TRY(run_batch((pass){.o = o, .w = w, .batch = batch}, loss, err));
         blend_statistics(o, 1.0 / (k + 1)); /* the mean over the batches so far */
     }
     return RV_OK;
@@ -406,7 +435,7 @@ static rv_status network_recompute(rv_objective *objective, const void *w, rv_er
 
 static const rv_objective_methods methods = {.init = network_init, .value_grad = network_value_grad,
                                              .evaluate = network_evaluate, .recompute = network_recompute,
-                                             .free = network_free};
+                                             .free = network_free, .sampled_grad = network_sampled_grad};
 
 rv_status rv_network_new(rv_objective **out, const rv_network *network, const rv_workload_env *env,
                          rv_error *err)

@@ -38,12 +38,12 @@ static inline __attribute__((always_inline)) float rv_bf16_open(uint16_t from)
 
 /* Away from zero with the probability that makes the mean x; die is uniform in 16 bits.  What is
  * finite stays so. */
-static inline __attribute__((always_inline)) uint16_t rv_bf16_close(float x, uint32_t die)
+static inline __attribute__((always_inline)) uint32_t rv_bf16_close(float x, uint32_t die)
 {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
-    const uint32_t up = (bits + die) >> 16;
-    return (uint16_t)((up & 0x7F80u) == 0x7F80u ? bits >> 16 : up);
+    const uint32_t up = bits + die;
+    return ((up & 0x7F800000u) == 0x7F800000u ? bits : up) >> 16;
 }
 
 #endif

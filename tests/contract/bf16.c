@@ -231,14 +231,14 @@ static void test_rounding(void **state)
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         double sum = 0;
         for (uint32_t die = 0; die < 65536; die++)
-            sum += (double)rv_bf16_open(rv_bf16_close(values[i], die));
+            sum += (double)rv_bf16_open((uint16_t)rv_bf16_close(values[i], die));
         assert_true(fabs(sum / 65536 - (double)values[i]) <= 1e-9 * fabs((double)values[i]) || values[i] == 3e38f);
-        const float held = rv_bf16_open(rv_bf16_close(values[i], 0));
+        const float held = rv_bf16_open((uint16_t)rv_bf16_close(values[i], 0));
         for (uint32_t die = 0; die < 65536; die += 13)
-            assert_true(rv_bf16_open(rv_bf16_close(held, die)) == held);
+            assert_true(rv_bf16_open((uint16_t)rv_bf16_close(held, die)) == held);
     }
-    assert_true(isfinite(rv_bf16_open(rv_bf16_close(3.4e38f, 65535)))); /* not rounded beyond the type */
-    assert_true(isinf(rv_bf16_open(rv_bf16_close(INFINITY, 65535))));
+    assert_true(isfinite(rv_bf16_open((uint16_t)rv_bf16_close(3.4e38f, 65535)))); /* not rounded beyond the type */
+    assert_true(isinf(rv_bf16_open((uint16_t)rv_bf16_close(INFINITY, 65535))));
 }
 
 /* Dice are a function of their index alone, whatever is rolled with them, and uniform: their sum, the

@@ -37,7 +37,7 @@ function switchLanguage(data, name) {
   remember("ravine-language", name);
   if (new URLSearchParams(location.search).has("lang")) replaceQuery("lang", name);
   document.documentElement.lang = name;
-  for (const own of figures) Plotly.purge(own.plot);
+  for (const own of figures) if (window.Plotly) clear(own);
   figures.length = played.length = 0;
   assemble(data);
   applyTheme(theme());
@@ -105,12 +105,15 @@ const CHROME_RU = {
   "View": "Вид",
   "Heat map": "Карта",
   "Surface": "Поверхность",
+  "Nothing to draw: no run got that far.": "Рисовать нечего: ни один запуск не дошёл до этого.",
+  "The claims are about the study's own settings; this run has others: %s.": "Утверждения относятся к собственным параметрам исследования, а в этом запуске другие: %s.",
   "Play": "Пуск",
   "Pause": "Пауза",
   "Frame": "Кадр",
   "Show or hide": "Показать или скрыть",
   "Download the data of %s as CSV": "Скачать данные рисунка «%s» в CSV",
   "Download %s as SVG": "Скачать рисунок «%s» в SVG",
+  "The charts need a browser of 2023 or later.": "Для графиков нужен браузер 2023 года или новее.",
   "Studies": "Исследования",
   "All studies": "Все исследования",
   "The experiments of the lecture, replayed": "Эксперименты лекции, повторённые заново",
