@@ -347,7 +347,7 @@ static void build_softmax(rv_graph *graph, const rv_value *inputs, const void *p
 {
     (void)params;
     const rv_layer head = {.out = CLASSES, .role = RV_ROLE_HEAD, .weight_init = rv_init_torch_linear(1)};
-    rv_nn_classify(graph, rv_nn_linear(graph, "head", inputs[0], head), inputs[1]);
+    rv_nn_classify(graph, rv_nn_linear(graph, "head", inputs[0], head), inputs[1], (rv_cross_entropy_options){0});
 }
 
 /* Softmax regression over twelve examples, a batch of all of them. */
