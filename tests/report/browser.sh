@@ -62,6 +62,15 @@ study() { # NAME FIGURES SURFACES: sliders are moved, fields turned into surface
     expect "$1" data-english true
 }
 
+probe() { # NAME FIGURES MEASURE..: at a short run
+    page=$1 figures=$2
+    shift 2
+    "$ravine" train rosenbrock --set steps=20 --set stop_at_target=false -q -o "$work/$page-runs" >/dev/null
+    "$ravine" probe "$work/$page-runs"/rosenbrock-* "$@" -q -o "$work/$page" >/dev/null
+    cp "$work/$page/index.html" "$work/$page.html"
+    open_page "$page" "$figures"
+}
+
 gallery() { # NAME..: run one by one into one folder, in any order; shown in the order of the lecture
     for name in "$@"; do
         "$ravine" study "$name" --quick -q -o "$work/lecture/$name" >/dev/null
@@ -95,4 +104,5 @@ gallery escape muon-algebra rosenbrock
 study rosenbrock 3 1
 study escape 4 0
 study loss-plane 4 4
+probe probe 6 hessian sharpness noise line plane --set grid=7
 exit $failed
