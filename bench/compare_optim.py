@@ -55,13 +55,13 @@ def main():
     else:
         print("compare_optim: no PyTorch here; the table has no peer", file=sys.stderr)
         beside = {}
-    print("| method | layout | threads | ms | GB/s | copy GB/s | share | fused ms | foreach ms | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("| method | layout | state | threads | ms | GB/s | copy GB/s | share | fused ms | foreach ms | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
-        peer = beside.get((label(row), row["layout"], row["threads"]), {})
+        peer = beside.get((label(row), row["layout"], row["threads"]), {}) if row["state"] == "f32" else {}
         times = [f"{peer[mode]:.2f}" if mode in peer else "-" for mode in ("fused", "foreach")]
         ratio = f"{min(peer.values()) / row['ms']:.2f}" if peer else "-"
-        print(f"| {row['method']} {row['params']} | {row['layout']} | {row['threads']} | {row['ms']:.2f} | {row['gbs']:.1f} "
+        print(f"| {row['method']} {row['params']} | {row['layout']} | {row['state']} | {row['threads']} | {row['ms']:.2f} | {row['gbs']:.1f} "
               f"| {row['copy_gbs']:.1f} | {100 * row['share']:.0f} % | {times[0]} | {times[1]} | {ratio} |")
 
 

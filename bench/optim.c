@@ -2,7 +2,8 @@
  * a transformer, the matrix methods on its matrices.  Copy and step alternate in one run, since the
  * memory bandwidth of a shared host wanders.
  *     bench_optim [--json] [MILLIONS [GLOB]]
- * prints a line per method, layout and number of workers; bench/compare_optim.py sets PyTorch beside. */
+ * prints a line per method, layout, type of the state and number of workers, each from at most SECONDS
+ * of steps; bench/compare_optim.py sets PyTorch beside. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "core/text.h"
 #include "optim/method.h"
 
-enum { REPEATS = 11, MATRICES = 24, BLOCKS = 25, BLOCK = 6 };
+enum { REPEATS = 11, LEAST = 3, SECONDS = 5, MATRICES = 6, BLOCKS = 25, BLOCK = 6 };
 
 typedef struct copy_job {
     char *to;
@@ -55,6 +56,7 @@ typedef struct setting {
     const rv_layout *layout;
     rv_pool *pool;
     bool json;
+    rv_dtype state;
 } setting;
 
 typedef struct timing {
@@ -71,7 +73,9 @@ static timing alternate(rv_optimizer *optimizer, float *w, const float *g, float
     double copies[REPEATS], steps[REPEATS], shares[REPEATS];
     rv_error err;
     timing t = {.moved = (double)s->layout->size * 12 + 2 * (double)rv_optimizer_bytes(optimizer)};
-    for (int i = -2; i < REPEATS; i++) {
+    int count = 0;
+    const double begin = rv_clock();
+    for (int i = -2; i < REPEATS && (count < LEAST || rv_clock() - begin < SECONDS); i++) {
         const double start = rv_clock();
         rv_pool_run(s->pool, workers, copy_part, &job);
         const double middle = rv_clock();
@@ -83,14 +87,25 @@ static timing alternate(rv_optimizer *optimizer, float *w, const float *g, float
         copies[i] = middle - start;
         steps[i] = end - middle;
         shares[i] = t.moved / steps[i] / (2 * (double)bytes / copies[i]);
+        count = i + 1;
     }
-    qsort(copies, REPEATS, sizeof *copies, ascending);
-    qsort(steps, REPEATS, sizeof *steps, ascending);
-    qsort(shares, REPEATS, sizeof *shares, ascending);
+    qsort(copies, (size_t)count, sizeof *copies, ascending);
+    qsort(steps, (size_t)count, sizeof *steps, ascending);
+    qsort(shares, (size_t)count, sizeof *shares, ascending);
     t.step = steps[0];
     t.copy = copies[0];
-    t.share = shares[REPEATS / 2];
+    t.share = shares[count / 2];
     return t;
+}
+
+static bool has_bf16(rv_optimizer *optimizer)
+{
+    static rv_array arrays[BLOCKS * BLOCK * RV_MAX_SLOTS + RV_MAX_SCALARS + 1];
+    const int count = rv_optimizer_state(optimizer, arrays, (int)(sizeof arrays / sizeof arrays[0]));
+    bool any = false;
+    for (int i = 0; i < count; i++)
+        any |= arrays[i].dtype == RV_BF16;
+    return any;
 }
 
 /* One method on one layout with some workers: a line of the table. */
@@ -105,19 +120,24 @@ static void measure(const rv_method_info *info, const char *params, const settin
     fill(w, s->layout->size, 1);
     fill(g, s->layout->size, 1e-2);
     rv_optimizer *optimizer;
-    const rv_optimizer_options options = {.method = info->name, .params = params, .pool = s->pool};
+    const rv_optimizer_options options = {.method = info->name, .params = params, .pool = s->pool, .state_dtype = s->state};
     if (rv_optimizer_new_flat(&optimizer, &options, s->layout, w, &err) != RV_OK)
         die(&err);
+    if (s->state == RV_BF16 && !has_bf16(optimizer)) {
+        rv_optimizer_free(optimizer); /* nothing of its state can be bf16 */
+        rv_arena_release(&arena);
+        return;
+    }
     const timing t = alternate(optimizer, w, g, spare, s);
     const double millions = (double)s->layout->size / 1e6, copied = 2 * (double)bytes / t.copy / 1e9;
     const int workers = rv_pool_workers(s->pool);
     if (s->json)
-        printf("{\"method\": \"%s\", \"params\": \"%s\", \"layout\": \"%s\", \"millions\": %.3f, \"threads\": %d, "
+        printf("{\"method\": \"%s\", \"params\": \"%s\", \"layout\": \"%s\", \"state\": \"%s\", \"millions\": %.3f, \"threads\": %d, "
                "\"ms\": %.4f, \"gbs\": %.2f, \"copy_gbs\": %.2f, \"share\": %.3f}\n",
-               info->name, params, s->name, millions, workers, t.step * 1e3, t.moved / t.step / 1e9, copied, t.share);
+               info->name, params, s->name, rv_dtype_name(s->state), millions, workers, t.step * 1e3, t.moved / t.step / 1e9, copied, t.share);
     else
-        printf("%-20s %-8s %7.1f M  %d  %8.2f ms  %6.1f GB/s  copy %6.1f GB/s  share %3.0f %%  %s\n", info->name, s->name,
-               millions, workers, t.step * 1e3, t.moved / t.step / 1e9, copied, 100 * t.share, params);
+        printf("%-20s %-8s %-4s %7.1f M  %d  %8.2f ms  %6.1f GB/s  copy %6.1f GB/s  share %3.0f %%  %s\n", info->name, s->name,
+               rv_dtype_name(s->state), millions, workers, t.step * 1e3, t.moved / t.step / 1e9, copied, 100 * t.share, params);
     fflush(stdout);
     rv_optimizer_free(optimizer);
     rv_arena_release(&arena);
@@ -163,9 +183,10 @@ static void measure_method(int number, const rv_layout *flat, const rv_layout *m
         return;
     }
     const rv_param *momentum = rv_params_find(info->params, "momentum");
-    for (int k = 0; k < 2; k++) {
-        s.name = k == 0 ? "flat" : "mixed";
-        s.layout = k == 0 ? flat : mixed;
+    for (int k = 0; k < 4; k++) {
+        s.name = k < 2 ? "flat" : "mixed";
+        s.layout = k < 2 ? flat : mixed;
+        s.state = k % 2 == 0 ? RV_F32 : RV_BF16;
         measure(info, "", &s);
         if (momentum && strcmp(momentum->initial, "0") == 0)
             measure(info, "momentum=0.9", &s);

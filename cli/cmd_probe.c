@@ -130,7 +130,8 @@ const cli_command command_probe = {
     .examples = "  ravine probe runs/mnist-mlp-sgd-1a2b3c4d-s0\n"
                 "  ravine probe runs/mnist-mlp-sgd-1a2b3c4d-s0 hessian noise --set batches=16 --json\n"
                 "  ravine probe runs/A/checkpoint/step-000000001000.safetensors hessian --set train.precision=f64\n"
-                "  ravine probe runs/A line --with runs/B\n",
+                "  ravine probe runs/A line --with runs/B\n"
+                "  ravine probe runs/A plane --set axes=pca --with runs/B --with runs/C\n",
     .options = options,
     .least = 1,
     .most = -1,

@@ -157,6 +157,23 @@ static int print_plan(const cli_line *cli, const rv_study **list, int count)
     return EXIT_DONE;
 }
 
+/* Studies that lie beside each other get a page that links them. */
+static rv_status update_gallery(const char *dir, const rv_study *study, const char *language, rv_error *err)
+{
+    char root[1024];
+    snprintf(root, sizeof root, "%s", dir);
+    for (size_t n = strlen(root); n > 1 && root[n - 1] == '/'; n--)
+        root[n - 1] = '\0';
+    char *slash = strrchr(root, '/'), *name = slash ? slash + 1 : root;
+    if (strcmp(name, study->name) != 0)
+        return RV_OK;
+    if (!slash)
+        snprintf(root, sizeof root, ".");
+    else
+        slash[slash == root] = '\0';
+    return rv_study_gallery_wanted(root) ? rv_study_gallery(root, language, err) : RV_OK;
+}
+
 static int run_all(session *s, const rv_study **list, int count, rv_study_options *options)
 {
     const cli_line *cli = s->cli;
@@ -171,6 +188,8 @@ static int run_all(session *s, const rv_study **list, int count, rv_study_option
             snprintf(dir, sizeof dir, "%s/%s", given ? given : "runs/study", list[i]->name);
         options->dir = dir;
         status = run_study(s, list[i], options, &err);
+        if (status == RV_OK)
+            status = update_gallery(dir, list[i], options->language, &err);
     }
     progress_end(&s->bar);
     if (status != RV_OK)
@@ -188,6 +207,10 @@ static int run(const cli_line *cli)
     if (!cli_int(cli, "seeds", 0, 1, 1000, &seeds) ||
         !cli_int(cli, "threads", cli_processors(), 1, 1024, &threads))
         return EXIT_USAGE;
+    static const char *const languages[] = {"en", "ru"};
+    int language = cli_choice(cli, "language", cli_value(cli, "lang", "en"), languages, 2);
+    if (language < 0)
+        return EXIT_USAGE;
     int count = choose(cli, list), sets = 0;
     if (count == 0)
         return EXIT_USAGE;
@@ -197,7 +220,7 @@ static int run(const cli_line *cli)
         set[sets] = cli_each(cli, "set", sets);
     session s = {.cli = cli, .results = json_array()};
     progress_init(&s.bar, cli_has(cli, "quiet"));
-    rv_study_options options = {.data = cli_data(cli), .seeds = (int)seeds, .quick = cli_has(cli, "quick"),
+    rv_study_options options = {.data = cli_data(cli), .language = languages[language], .seeds = (int)seeds, .quick = cli_has(cli, "quick"),
                                 .threads = (int)threads, .set = set, .set_count = sets,
                                 .stop = interrupt_flag(), .progress = show_progress, .note = show_note,
                                 .context = &s};
@@ -218,6 +241,7 @@ static const cli_option options[] = {
     {"set", 0, "NAME=VALUE", "a parameter of the study", true},
     {"threads", 0, "N", "workers; results do not depend on it", false},
     {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
+    {"lang", 0, "en|ru", "language in which the page opens; both are in it", false},
     {"out", 'o', "DIR", "where results go; default: runs/study/NAME", false},
     {NULL, 0, NULL, NULL, false},
 };
@@ -227,12 +251,14 @@ const cli_command command_study = {
     .synopsis = "NAME|all",
     .summary = "Replay an experiment of the lecture and check its claims",
     .description = "Every claim is a measured number and the interval it must lie in, declared beforehand.  DIR gets\n"
-                   "study.json, index.html (self-contained, for the screen) and the figures' numbers as CSV.",
+                   "study.json, index.html (self-contained, for the screen) and the figures' numbers as CSV.\n"
+                   "Studies that lie beside each other get a gallery, index.html in the folder above them.",
     .examples = "  ravine study rosenbrock\n"
                 "  ravine study double-descent --set points=40 -o /tmp/dd\n"
                 "  ravine study all --quick --check\n"
                 "  ravine study escape --seeds 5 --json\n"
-                "  ravine study sharpness --dry-run\n",
+                "  ravine study sharpness --dry-run\n"
+                "  ravine study all --lang ru -o lecture\n",
     .options = options,
     .least = 1,
     .most = 1,

@@ -194,7 +194,7 @@ static rv_status write_page(const rv_measure_run *run, const char *dir, json_t *
     rv_page_head(page, NULL);
     json_object_set(body, "figures", run->figures);
     json_object_set_new(page, "probe", body);
-    rv_status status = rv_page_write(path, page, err);
+    rv_status status = rv_page_write(path, page, true, err);
     json_decref(page);
     return status;
 }

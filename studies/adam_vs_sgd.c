@@ -16,8 +16,8 @@
     INT(words, 65536, 2048, 900000, 0, "of the text to train on")                       \
     INT(vocabulary, 1000, 16, 10000, 0, "most classes of them; the rest is one")       \
     INT(steps, 600, 20, 1000000, 0, "of training with mini-batches")                    \
-    INT(full_words, 4096, 512, 100000, 0, "of the text of the full-batch runs")          \
-    INT(full_steps, 120, 20, 1000000, 0, "of the full-batch runs")                       \
+    INT(full_words, 8192, 512, 100000, 0, "of the text of the full-batch runs")          \
+    INT(full_steps, 80, 20, 1000000, 0, "of the full-batch runs")                       \
     INT(noise, 300, 20, 100000, 0, "mini-batch gradients behind a histogram")
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "adam-vs-sgd", params, PARAMS);
@@ -107,7 +107,6 @@ static rv_status open_sources(contest *c, rv_error *err)
     RV_TRY(rv_source_images(&c->sources[CNN], c->run->data ? RV_IMAGES_MNIST : RV_IMAGES_GLYPHS, c->run->data, o->images, 1000, false, err));
     RV_TRY(rv_source_words(&c->sources[LANGUAGE], &words, c->run->data, err));
     words.limit = o->full_words + 1;
-    words.vocabulary = 0;
     return rv_source_words(&c->sources[FULL], &words, c->run->data, err);
 }
 
@@ -282,7 +281,8 @@ static rv_status measure_noise(contest *c, double *norms, rv_error *err)
                 continue;
             rv_errors_histogram(histogram, problems[p].title, norms, (int)c->o->noise);
             rv_errors_quantiles(quantiles, problems[p].title, norms, (int)c->o->noise);
-            rv_study_note(c->run, "%s, seed 0: excess kurtosis %.2f, Hill's tail index %.1f.", problems[p].title, noise[p].kurtosis, noise[p].tail);
+            rv_study_note(c->run, "%s, seed 0: excess kurtosis %.2f; Hill's tail index %.1f, of the errors less their median %.1f.", problems[p].title, noise[p].kurtosis,
+                          noise[p].tail, rv_errors_tail(norms, (int)c->o->noise));
         }
         rv_study_measure(c->run, "noise_cnn", noise[CNN].kurtosis);
         rv_study_measure(c->run, "noise_language", noise[LANGUAGE].kurtosis);
@@ -303,7 +303,7 @@ static void draw(const contest *c, problem p)
     rv_figure *curves = rv_study_figure(c->run, name, problems[p].title, "Mini-batch losses, averaged, each method at its best learning rate; one line a seed.",
                                         (rv_axis){.label = "step"}, (rv_axis){.label = "training loss", .log = log});
     snprintf(name, sizeof name, "rates-%s", problems[p].key);
-    rv_figure *grid = rv_study_figure(c->run, name, "over the learning rate", "Training loss at the end, seed 0; a run that diverged has no point.",
+    rv_figure *grid = rv_study_figure(c->run, name, "Over the learning rate", "Training loss at the end, seed 0; a run that diverged has no point.",
                                       (rv_axis){.label = "learning rate", .log = true}, (rv_axis){.label = "training loss", .log = log});
     rv_figure_half(curves);
     rv_figure_half(grid);
@@ -360,10 +360,11 @@ const rv_study rv_study_adam_vs_sgd = {
     .method = "LeNet-5 (tanh, average pooling) on 4096 MNIST digits, batch 64; PyTorch's tutorial transformer (post-norm, two layers, width 64, two heads, no\n"
               "dropout) on the first 65,536 words of PTB with 1000 classes, 16 windows of 32 words; 600 steps each. SGD, SGD with momentum 0.9, Adam with beta1 = 0\n"
               "and Adam, beta2 0.999, constant rates from a grid of half decades chosen with seed 0, no clipping, three seeds at the best. Full batch: the\n"
-              "first 4096 words of PTB with all their classes, 120 steps. Losses are the mean over training examples in nats: 4096 digits, 16,384 words, all words.\n"
+              "first 8192 words, also with 1000 classes, 80 steps; of 4096 words both methods had learned every one after 120, and there is no gap at zero.\n"
+              "Losses are the mean over training examples in nats: 4096 digits, 16,384 words, all words.\n"
               "The paper trains 100 epochs of all of MNIST and PTB (width 200, all 10,000 words, dropout 0.2).",
     .source = "Kunstner, Chen, Lavington, Schmidt 2023, Noise is not the main factor behind the gap between SGD and Adam on transformers, but sign descent might be",
-    .cost = "5 min",
+    .cost = "2 min",
     .params = &table,
     .quick = "images=512,words=8192,vocabulary=300,steps=60,full_words=1024,full_steps=20,noise=30",
     .seeds = 3,

@@ -15,6 +15,12 @@ int rv_extreme(const double *x, int from, int to, bool largest)
     return best;
 }
 
+int rv_ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 void rv_seed_band(rv_figure *figure, const char *name, int seeds, int n, int stride, const double *x, const double *values)
 {
     double mean[MOST], low[MOST], high[MOST];
@@ -24,12 +30,15 @@ void rv_seed_band(rv_figure *figure, const char *name, int seeds, int n, int str
         low[i] = HUGE_VAL;
         high[i] = 0;
         for (int s = 0; s < seeds; s++) {
-            double v = fmax(values[s * stride + i], 1e-30);
+            double v = values[s * stride + i];
+            v = isnan(v) ? v : fmax(v, 1e-30);
             mean[i] += log(v) / seeds;
             low[i] = fmin(low[i], v);
             high[i] = fmax(high[i], v);
         }
         mean[i] = exp(mean[i]);
+        if (isnan(mean[i])) /* a seed is missing: a gap */
+            low[i] = high[i] = NAN;
     }
     rv_figure_band(figure, name, n, x, mean, low, high);
 }

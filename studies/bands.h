@@ -6,7 +6,10 @@
 
 /* Index of the largest or smallest of x[from ... to]. */
 int rv_extreme(const double *x, int from, int to, bool largest);
-/* A line through the geometric means of positive values over seeds, in a band that holds them all.
+/* For qsort of doubles. */
+int rv_ascending(const void *a, const void *b);
+/* A line through the geometric means of positive values over seeds, in a band that holds them all; a gap where
+ * one is NaN.
  * values: seed s, point i at s * stride + i; x [n], n <= 512. */
 void rv_seed_band(rv_figure *figure, const char *name, int seeds, int n, int stride, const double *x, const double *values);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "studies/bands.h"
+
 enum { BINS = 40, EVERY_ONE = 60, OTHERS = 200 };
 
 /* Newton's method on the logarithm of the smaller tail, which is concave: it converges from everywhere. */
@@ -21,27 +23,35 @@ double rv_normal_quantile(double p)
     return p < 0.5 ? x : -x;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double *sorted(const double *norms, int n)
 {
     double *x = n > 1 ? malloc((size_t)n * sizeof *x) : NULL;
     if (x) {
         memcpy(x, norms, (size_t)n * sizeof *x);
-        qsort(x, (size_t)n, sizeof *x, ascending);
+        qsort(x, (size_t)n, sizeof *x, rv_ascending);
     }
     return x;
+}
+
+double rv_errors_tail(const double *norms, int n)
+{
+    double sum = 0, *x = sorted(norms, n);
+    if (!x)
+        return NAN;
+    int k = n / 10 > 2 ? n / 10 : 2;
+    for (int i = n - k; i < n; i++)
+        sum += log((x[i] - x[n / 2]) / (x[n - k - 1] - x[n / 2])) / k;
+    free(x);
+    return 1 / sum;
 }
 
 void rv_errors_histogram(rv_figure *figure, const char *name, const double *norms, int n)
 {
     double middle[BINS], density[BINS] = {0}, *x = sorted(norms, n);
-    if (!x)
+    if (!x || !(x[n - 1] > x[0]) || !(x[n / 2] > 0)) { /* there is nothing to show */
+        free(x);
         return;
+    }
     double median = x[n / 2], low = x[0] / median, width = (x[n - 1] / median - low) / BINS;
     for (int i = 0; i < n; i++) {
         int bin = (int)((x[i] / median - low) / width);
@@ -53,7 +63,7 @@ void rv_errors_histogram(rv_figure *figure, const char *name, const double *norm
             middle[filled] = low + (b + 0.5) * width;
             density[filled++] = density[b];
         }
-    rv_figure_series(figure, name, RV_SERIES_BOTH, filled, middle, density);
+    rv_figure_series(figure, name, RV_SERIES_LINE, filled, middle, density);
     free(x);
 }
 

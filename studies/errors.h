@@ -7,6 +7,9 @@
 
 /* x with P(N(0, 1) < x) = p, for 0 < p < 1; fourteen digits. */
 double rv_normal_quantile(double p);
+/* Hill's tail index (Hill 1975, largest tenth) of the norms less their median.  Of the norms themselves it depends on
+ * how far they are from zero: with a small spread around a large mean even a heavy tail has a large index. */
+double rv_errors_tail(const double *norms, int n);
 /* One series: the density of norms [n] over their median, in 40 bins from the smallest to the largest. */
 void rv_errors_histogram(rv_figure *figure, const char *name, const double *norms, int n);
 /* One series: the quantiles of the standardised norms, every one of the largest, of the others about 200. */

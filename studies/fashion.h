@@ -10,7 +10,7 @@
     INT(batch, 128, 8, 4096, 0, "images of a mini-batch; the course: 512")                            \
     REAL(lr, 0.05, 0, 10, RV_PARAM_LOG | RV_PARAM_OPEN_LO, "of SGD with momentum 0.9; the course: 0.01") \
     INT(images, 0, 0, 55000, 0, "to train on; 0: all")                                                \
-    INT(evaluate, 512, 64, 10000, 0, "images of a split behind every value of a surface")
+    INT(evaluate, 2048, 64, 10000, 0, "images of a split behind every value of a surface; the course: 512")
 RV_PARAM_STRUCT(rv_fashion_params, RV_FASHION_PARAMS);
 
 typedef struct rv_fashion {

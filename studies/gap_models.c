@@ -35,8 +35,7 @@ void rv_gap_lenet(rv_graph *graph, const rv_value *inputs, const void *unused)
     x = rv_reshape(graph, x, RV_SHAPE(shape.dim[0], shape.dim[1] * shape.dim[2] * shape.dim[3]));
     x = dense(graph, "dense1", x, 120, RV_ROLE_HIDDEN, RV_ACT_TANH);
     x = dense(graph, "dense2", x, 84, RV_ROLE_HIDDEN, RV_ACT_TANH);
-    rv_nn_classify(graph, dense(graph, "head", x, 10, RV_ROLE_HEAD, RV_ACT_NONE), inputs[1],
-                   (rv_cross_entropy_options){0});
+    rv_nn_classify(graph, dense(graph, "head", x, 10, RV_ROLE_HEAD, RV_ACT_NONE), inputs[1], (rv_cross_entropy_options){0});
 }
 
 void rv_gap_language_model(rv_graph *graph, const rv_value *inputs, const void *language)

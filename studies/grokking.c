@@ -7,10 +7,13 @@
 #include "studies/grokking.h"
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                                   \
-    INT(steps, 2500, 0, 1000000, 0, "of the transformer without decay, where it is judged; 0: no transformer")  \
-    INT(epochs, 8000, 100, 1000000, 0, "full-batch steps of the perceptron without decay")                      \
-    BOOL(stablemax, true, "compare softmax and StableMax")                                                      \
-    BOOL(tables, true, "other operations and other shares of the table")                                        \
+    INT(p, 97, 5, 997, 0, "modulus of the transformer's table, a prime")                                        \
+    INT(width, 128, 8, 1024, 0, "of the transformer, a multiple of 4")                                          \
+    INT(steps, 2500, 1, 1000000, 0, "of the transformer without decay, where it is judged, and of Grokfast")    \
+    INT(budget, 6000, 1, 1000000, 0, "most steps of the transformers with decay")                               \
+    INT(epochs, 7000, 1, 1000000, 0, "full-batch steps of the perceptron without decay")                        \
+    INT(stable_epochs, 8000, 1, 1000000, 0, "most full-batch steps with softmax and StableMax")                 \
+    INT(modulus, 113, 5, 997, 0, "of the perceptron's other tables, a prime")                                   \
     BOOL(long_run, false, "go on with the first transformer without decay, until it groks or is stopped, up to a million steps")
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "grokking", params, PARAMS);
@@ -22,7 +25,7 @@ static const rv_claim claims[] = {
      RV_CLAIM_EVERY, true},
     {"delay", "several times later", "steps to understand / to memorise", "Power et al. 2022; 6 to 10 in a reproduction", 2, 20, RV_CLAIM_EVERY, true},
     {"none_memorises", "Without decay it memorises as fast", "steps to 99 % of the training half, no decay", "slide: 700 to 900", -HUGE_VAL, 900, RV_CLAIM_EVERY, true},
-    {"none_waits", "and understands nothing in a time in which decay has finished", "validation accuracy at the step where it is judged", "slide: below 3 % until step 40,000", -HUGE_VAL, 0.1,
+    {"none_waits", "and understands nothing in a time in which decay has finished", "validation accuracy at the step where it is judged", "slide: below 3 % before step 40,000", -HUGE_VAL, 0.1,
      RV_CLAIM_EVERY, true},
     {"shrinks", "Between memorising and understanding, decay shrinks the weights", "norm of the weights, understood / memorised", "Nanda et al. 2023: cleanup", -HUGE_VAL, 0.9, RV_CLAIM_EVERY, true},
     {"grows", "while without decay they grow", "norm of the weights, where it is judged / memorised", "Prieto et al. 2025: naive loss minimization", 1, HUGE_VAL, RV_CLAIM_EVERY, true},
@@ -39,7 +42,7 @@ static const rv_claim claims[] = {
     {"ortho", "and also without decay when the gradient loses its part along the weights", "steps to 99 % of the other rows, orthogonal gradient", "Prieto et al. 2025: 300 steps", -HUGE_VAL, 300,
      RV_CLAIM_EVERY, false},
     {"ortho_delay", "Then the delay is gone", "steps to understand / to memorise, orthogonal gradient", "Prieto et al. 2025; 1.1 in a reproduction", -HUGE_VAL, 2, RV_CLAIM_EVERY, false},
-    {"stable", "StableMax understands without decay, on a smaller table of which 70 % is shown", "validation accuracy at the end, StableMax", "Prieto et al. 2025", 0.9, 1, RV_CLAIM_EVERY, true},
+    {"stable", "StableMax understands without decay, on a smaller table, 70 % of it shown", "validation accuracy at the end, StableMax", "Prieto et al. 2025", 0.9, 1, RV_CLAIM_EVERY, true},
     {"stable_flat", "where softmax does not", "validation accuracy at the end, softmax", "control: the same run with softmax", -HUGE_VAL, 0.2, RV_CLAIM_EVERY, true},
     {"addition_group", "An embedding that adds lives on few frequencies of the additive group", "concentration after grokking, additive / multiplicative", "Nanda et al. 2023", 1.5, HUGE_VAL, RV_CLAIM_EVERY, false},
     {"product_group", "and one that multiplies on few of the multiplicative group", "concentration after grokking, multiplicative / additive", "control: the basis follows the operation", 1.5, HUGE_VAL,
@@ -51,13 +54,13 @@ static const rv_claim claims[] = {
 
 /* ---- the plan ------------------------------------------------------------------------------ */
 
-typedef enum group { TRANSFORMER, PERCEPTRON, STABLE, TABLES } group;
+typedef enum group { TRANSFORMER, PERCEPTRON, TABLES } group;
 
 typedef struct variant {
     group group;
     const char *data;   /* parameters of the workload beside the split */
     const char *method; /* optimizer, its parameters and wrappers */
-    int steps;          /* budget; 0: a parameter says */
+    int steps;          /* budget; 0: budget_of says */
 } variant;
 
 #define DIVISION "\"operation\":\"division\""
@@ -70,17 +73,17 @@ typedef struct variant {
 #define ORTHO FAST_ADAM ",\"wrappers\":\"orthograd\""
 
 static const variant variants[RV_GROK_KINDS] = {
-    [RV_GROK_DECAY] = {TRANSFORMER, DIVISION, "\"optimizer\":\"adamw\",\"optimizer_params\":{" ADAMW "}", 6000},
+    [RV_GROK_DECAY] = {TRANSFORMER, DIVISION, "\"optimizer\":\"adamw\",\"optimizer_params\":{" ADAMW "}", 0},
     [RV_GROK_NONE] = {TRANSFORMER, DIVISION, SLOW_ADAM, 0},
     [RV_GROK_MUON] = {TRANSFORMER, DIVISION,
-                      "\"optimizer\":\"muon\",\"optimizer_params\":{\"lr\":0.02,\"weight_decay\":0.05,\"adamw\":{" ADAMW "}}", 6000},
-    [RV_GROK_FAST] = {TRANSFORMER, DIVISION, SLOW_ADAM ",\"wrappers\":\"grokfast_ema(alpha=0.98,lamb=2)\"", 2500},
+                      "\"optimizer\":\"muon\",\"optimizer_params\":{\"lr\":0.02,\"weight_decay\":0.05,\"adamw\":{" ADAMW "}}", 0},
+    [RV_GROK_FAST] = {TRANSFORMER, DIVISION, SLOW_ADAM ",\"wrappers\":\"grokfast_ema(alpha=0.98,lamb=2)\"", 0},
     [RV_GROK_FLAT] = {PERCEPTRON, ADDITION("0.4"), FAST_ADAM, 0},
     [RV_GROK_FLAT_DECAY] = {PERCEPTRON, ADDITION("0.4"),
                             "\"optimizer\":\"adamw\",\"optimizer_params\":{\"lr\":0.01,\"beta2\":0.99,\"weight_decay\":2}", 2000},
     [RV_GROK_ORTHO] = {PERCEPTRON, ADDITION("0.4"), ORTHO, 600},
-    [RV_GROK_STABLE_FLAT] = {STABLE, SMALL_ADDITION, STABLE_ADAM, 8000},
-    [RV_GROK_STABLE] = {STABLE, SMALL_ADDITION ",\"loss\":\"stablemax\"", STABLE_ADAM, 8000},
+    [RV_GROK_STABLE_FLAT] = {PERCEPTRON, SMALL_ADDITION, STABLE_ADAM, 0},
+    [RV_GROK_STABLE] = {PERCEPTRON, SMALL_ADDITION ",\"loss\":\"stablemax\"", STABLE_ADAM, 0},
     [RV_GROK_SUBTRACT] = {TABLES, "\"operation\":\"subtraction\"", ORTHO, 600},
     [RV_GROK_MULTIPLY] = {TABLES, "\"operation\":\"multiplication\"", ORTHO, 600},
     [RV_GROK_DIVIDE] = {TABLES, DIVISION, ORTHO, 600},
@@ -93,26 +96,45 @@ static const variant variants[RV_GROK_KINDS] = {
 
 enum { LONG_STEPS = 1000000, CONFIG_SIZE = 1024 }; /* steps of the transformer without decay: the slide's axis */
 
-static bool wanted(const params *o, group g)
+static int64_t budget_of(const params *o, rv_grok_kind kind)
 {
-    return g == PERCEPTRON || (g == TRANSFORMER && o->steps > 0) || (g == STABLE && o->stablemax) || (g == TABLES && o->tables);
+    switch (kind) {
+    case RV_GROK_DECAY:
+    case RV_GROK_MUON:
+        return o->budget;
+    case RV_GROK_NONE:
+        return LONG_STEPS;
+    case RV_GROK_FAST:
+        return o->steps;
+    case RV_GROK_FLAT:
+        return o->epochs;
+    case RV_GROK_STABLE_FLAT:
+    case RV_GROK_STABLE:
+        return o->stable_epochs;
+    default:
+        return variants[kind].steps;
+    }
 }
 
 /* The trial of a variant; the transformer without decay has a budget for a day and is paused. */
 static rv_status configure(rv_study_trial *t, const params *o, rv_grok_kind kind, int seed, rv_error *err)
 {
     const variant *v = &variants[kind];
-    bool transformer = v->group == TRANSFORMER, endless = kind == RV_GROK_NONE;
-    int64_t steps = endless ? LONG_STEPS : kind == RV_GROK_FLAT ? o->epochs : v->steps;
-    t->pause = endless ? o->steps : 0;
+    bool transformer = v->group == TRANSFORMER;
+    char size[64] = "";
+    if (transformer)
+        snprintf(size, sizeof size, "\"p\":%lld,\"width\":%lld,", (long long)o->p, (long long)o->width);
+    else if (v->group == TABLES)
+        snprintf(size, sizeof size, "\"p\":%lld,", (long long)o->modulus);
+    t->pause = kind == RV_GROK_NONE ? o->steps : 0;
     t->config = malloc(CONFIG_SIZE);
     if (!t->config)
         return rv_fail(err, RV_E_MEMORY, "no memory for a configuration");
     snprintf(t->config, CONFIG_SIZE,
-             "{\"workload\":\"%s\",\"workload_params\":{%s,\"split\":%d},%s,\"train\":{\"seed\":%d,\"steps\":%lld,"
+             "{\"workload\":\"%s\",\"workload_params\":{%s%s,\"split\":%d},%s,\"train\":{\"seed\":%d,\"steps\":%lld,"
              "\"eval_every\":%d,\"log_every\":100,\"target\":0.99}}",
-             transformer ? "modular-division" : "modular-perceptron", v->data, seed, v->method, seed, (long long)steps,
-             transformer ? 50 : 10);
+             transformer ? "modular-division" : "modular-perceptron", size, v->data, seed, v->method, seed,
+             (long long)budget_of(o, kind), transformer ? 50 : 10);
     rv_modular_prepare(t);
     return RV_OK;
 }
@@ -147,7 +169,8 @@ static void judge_transformer(rv_study_run *run, const rv_grok *g, int seed)
     rv_study_measure(run, "memorises", memorised);
     rv_study_measure(run, "groks", grokked);
     rv_study_measure(run, "delay", grokked / memorised);
-    rv_study_note(run, "Seed %d: the transformer with decay 1 took %.0f steps and %.0f s.", seed, grokked, decay->seconds);
+    if (!isnan(grokked))
+        rv_study_note(run, "Seed %d: the transformer with decay 1 took %.0f steps and %.0f s.", seed, grokked, decay->seconds);
     rv_study_measure(run, "none_memorises", rv_grok_memorised(none));
     rv_study_measure(run, "none_waits", rv_modular_at(none, RV_VALIDATION_ACCURACY, at));
     rv_study_measure(run, "shrinks", rv_modular_at(decay, RV_WEIGHT_NORM, grokked) / rv_modular_at(decay, RV_WEIGHT_NORM, memorised));
@@ -199,32 +222,26 @@ static void judge_tables(rv_study_run *run, const rv_grok *g, int seed)
 static void judge(rv_study_run *run, const rv_grok *g)
 {
     for (int s = 0; s < g->seeds; s++) {
-        if (g->present[RV_GROK_DECAY])
-            judge_transformer(run, g, s);
+        judge_transformer(run, g, s);
         judge_perceptron(run, g, s);
-        if (g->present[RV_GROK_STABLE])
-            judge_stablemax(run, g, s);
-        if (g->present[RV_GROK_SUBTRACT])
-            judge_tables(run, g, s);
+        judge_stablemax(run, g, s);
+        judge_tables(run, g, s);
     }
 }
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-/* All trials in one list, as the workers take them: the long ones first. */
+/* All trials in one list, as the workers take them. */
 static rv_status run_all(rv_study_run *run, const params *o, rv_grok *g, rv_error *err)
 {
-    int count = 0;
+    int count = RV_GROK_KINDS * g->seeds;
     rv_status status = RV_OK;
-    rv_study_trial **list = calloc((size_t)RV_GROK_KINDS * (size_t)g->seeds, sizeof *list);
+    rv_study_trial **list = calloc((size_t)count, sizeof *list);
     if (!list)
         return rv_fail(err, RV_E_MEMORY, "no memory for the runs");
-    for (rv_grok_kind k = 0; k < RV_GROK_KINDS; k++) {
-        g->present[k] = wanted(o, variants[k].group);
-        for (int s = 0; s < g->seeds && g->present[k] && status == RV_OK; s++) {
-            list[count] = &g->runs[(int)k * g->seeds + s];
-            status = configure(list[count++], o, k, s, err);
-        }
+    for (int i = 0; i < count && status == RV_OK; i++) {
+        list[i] = &g->runs[i];
+        status = configure(list[i], o, (rv_grok_kind)(i / g->seeds), i % g->seeds, err);
     }
     if (status == RV_OK)
         status = rv_study_trials(run, list, count, 0, 1, err);
@@ -244,6 +261,8 @@ static rv_status go_on(rv_study_run *run, rv_study_trial *t, rv_error *err)
 static void tell_long_run(rv_study_run *run, const rv_study_trial *t)
 {
     double grokked = rv_grok_grokked(t), memorised = rv_grok_memorised(t);
+    if (isnan(memorised))
+        return;
     if (isnan(grokked))
         rv_study_note(run, "The first transformer without decay has made %lld steps, %.0f times those to memorise, and has %.1f %% of the "
                            "validation half right; --set long_run=true goes on from there.",
@@ -261,12 +280,11 @@ static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
         return rv_fail(err, RV_E_MEMORY, "no memory for the runs");
     rv_status status = run_all(run, o, &g, err);
     rv_study_trial *longest = &g.runs[(int)RV_GROK_NONE * g.seeds];
-    if (status == RV_OK && o->long_run && g.present[RV_GROK_NONE])
+    if (status == RV_OK && o->long_run)
         status = go_on(run, longest, err);
     if (status == RV_OK) {
         judge(run, &g);
-        if (g.present[RV_GROK_NONE])
-            tell_long_run(run, longest);
+        tell_long_run(run, longest);
         rv_grok_draw(run, &g);
     }
     for (int i = 0; i < RV_GROK_KINDS * g.seeds; i++)
@@ -283,7 +301,7 @@ const rv_study rv_study_grokking = {
     .method = "Transformer (two layers, width 128, post-norm) on a / b mod 97, 50 % of the table, batch 512, Adam, learning rate 0.001, beta2 0.98, ten steps of\n"
               "warm-up; with decay 1, without, with Muon on its matrices, with Grokfast (its paper has decay 0.005, here none). Perceptron 226-200-200-113 on\n"
               "one-hot a + b mod 113, 40 % of the table in one batch, Adam, learning rate 0.01, beta2 0.99, in float32. Decay 2 was chosen from 0.1, 0.5 and 2 on\n"
-              "another seed. StableMax needs tens of thousands of steps there, so it is compared with softmax on a + b mod 59, of which 70 % is shown, beta2 0.999.\n"
+              "another seed. StableMax needs tens of thousands of steps there, so it is compared with softmax on a + b mod 59, 70 % of it shown, beta2 0.999.\n"
               "Memorised and understood: the first\n"
               "evaluation with 99 % of the training or of the other rows; evaluated every 50 and every 10 steps. Every seed splits its own table. Every run is a\n"
               "trial in the folder trials: a stopped study goes on where it was.",
@@ -291,7 +309,7 @@ const rv_study rv_study_grokking = {
               "stability; Nanda, Chan, Lieberum, Smith, Steinhardt 2023, Progress measures for grokking; Lee, Kang, Kim, Lee 2024, Grokfast",
     .cost = "12 min",
     .params = &table,
-    .quick = "steps=0,epochs=300,stablemax=false,tables=false",
+    .quick = "p=23,width=32,steps=100,budget=150,epochs=300,stable_epochs=100,modulus=59",
     .seeds = 3,
     .quick_seeds = 1,
     .claims = claims,

@@ -8,7 +8,6 @@ typedef enum rv_grok_kind {
     RV_GROK_DECAY, /* transformer, a / b mod 97 */
     RV_GROK_NONE,
     RV_GROK_MUON,
-    RV_GROK_FAST,
     RV_GROK_FLAT,  /* perceptron, a + b mod 113: no decay */
     RV_GROK_FLAT_DECAY,
     RV_GROK_ORTHO,
@@ -22,12 +21,12 @@ typedef enum rv_grok_kind {
     RV_GROK_LESS, /* other shares of the table */
     RV_GROK_MORE,
     RV_GROK_MOST,
+    RV_GROK_FAST, /* Grokfast on the transformer */
     RV_GROK_KINDS
 } rv_grok_kind;
 
 typedef struct rv_grok {
     int seeds;
-    bool present[RV_GROK_KINDS];
     rv_study_trial *runs; /* [kinds * seeds] */
     int64_t pause;        /* steps of the transformer without decay that are judged */
 } rv_grok;

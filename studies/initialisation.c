@@ -266,6 +266,8 @@ static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
     const params *o = values;
     if (o->epochs > MOST_EPOCHS)
         return rv_fail(err, RV_E_RANGE, "epochs: at most %d, found %lld", MOST_EPOCHS, (long long)o->epochs);
+    rv_study_reason(run, "xavier_stalls", "A signal smaller by 2^(-(L-1)/2) delays training and does not forbid it: on MNIST the loss stays at chance for ten to twenty "
+                    "epochs and then begins to fall. On procedural glyphs it does stall.");
     RV_TRY(starts(run, o, err));
     RV_TRY(trainings(run, o, err));
     return equal_weights(run, o, err);

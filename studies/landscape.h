@@ -39,8 +39,10 @@ typedef struct rv_landscape_net {
     const char *name;
     int layers;
     bool skips;
+    rv_activation act;
     bool slices;                /* random planes are wanted */
-    bool closer;                /* the trajectory's plane and the Hessian's as well */
+    bool trajectory;            /* its plane is wanted */
+    bool curvature;             /* the Hessian's plane is wanted */
     double lr;
     uint64_t seed;
 
@@ -55,10 +57,11 @@ typedef struct rv_landscape_net {
     rv_landscape_map principal;
     double path_x[RV_LANDSCAPE_MOST_EPOCHS + 1], path_y[RV_LANDSCAPE_MOST_EPOCHS + 1];
     rv_eigen pairs[3];          /* of the training loss: the two largest, the smallest */
-    double curvature;           /* second difference along the first eigenvector / its eigenvalue */
+    double bend;                /* second difference along the first eigenvector / its eigenvalue */
     rv_landscape_map hessian;   /* along the two largest */
 } rv_landscape_net;
 
+rv_residual rv_landscape_spec(const rv_landscape_net *net);
 void rv_landscape_net_job(rv_landscape_net *net); /* trains and measures; status tells */
 void rv_landscape_net_release(rv_landscape_net *net);
 

@@ -74,11 +74,11 @@ static rv_status connect(rv_landscape_bridge *b, rv_objective *objective, rv_obj
 void rv_landscape_bridge_job(rv_landscape_bridge *b)
 {
     const rv_landscape_net *net = b->ends[0];
-    rv_residual spec = {(int)net->o->images, (int)net->o->evaluate, RV_LANDSCAPE_BATCH, (int)net->o->width, net->layers, net->skips};
+    const rv_residual spec = rv_landscape_spec(net);
     rv_objective *objective = NULL, *curve = NULL;
     for (int k = 0; k < RV_LANDSCAPE_TIMES; k++)
         b->t[k] = k / (RV_LANDSCAPE_TIMES - 1.0);
-    b->status = rv_residual_new(net->run, &spec, NULL, &objective, &b->err);
+    b->status = rv_residual_new(net->run, &spec, RV_BACKEND_CPU, &objective, &b->err);
     if (b->status == RV_OK)
         b->status = rv_curve_objective_new(&curve, objective, net->w, b->ends[1]->w, &b->err);
     if (b->status == RV_OK) {

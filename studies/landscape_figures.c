@@ -19,17 +19,18 @@ static void draw_slice(rv_study_run *run, const rv_landscape_net *net)
     static const double centre[] = {0};
     char name[64], title[96];
     snprintf(name, sizeof name, "slice-%d-%s", net->layers, net->skips ? "skips" : "plain");
-    snprintf(title, sizeof title, "%d layers, %s skips", net->layers, net->skips ? "with" : "without");
+    snprintf(title, sizeof title, net->skips ? "%d layers with skips" : "%d layers without skips", net->layers);
     rv_figure *figure = map_figure(run, name, title, "Training loss over two filter-normalised directions through the trained net; seed 0, first pair of directions.",
                                    "α", "β", "loss", &net->slice);
     rv_figure_series(figure, "the net", RV_SERIES_POINTS, 1, centre, centre);
+    rv_figure_surface(figure);
 }
 
 static void draw_trajectory(rv_study_run *run, const rv_landscape_net *net)
 {
     char name[64], title[96];
     snprintf(name, sizeof name, "trajectory-%s", net->skips ? "skips" : "plain");
-    snprintf(title, sizeof title, "The trajectory, %d layers, %s skips", net->layers, net->skips ? "with" : "without");
+    snprintf(title, sizeof title, net->skips ? "The trajectory, %d layers with skips" : "The trajectory, %d layers without skips", net->layers);
     rv_figure *figure = map_figure(run, name, title,
                                    "Weights after every epoch in the plane of their first two principal components, over the training loss there (statistics of the last point). The points lie near the plane, not in it.",
                                    "first component", "second component", "loss", &net->principal);
@@ -40,7 +41,7 @@ static void draw_hessian(rv_study_run *run, const rv_landscape_net *net)
 {
     char name[64], title[96];
     snprintf(name, sizeof name, "hessian-%s", net->skips ? "skips" : "plain");
-    snprintf(title, sizeof title, "The Hessian's plane, %d layers, %s skips", net->layers, net->skips ? "with" : "without");
+    snprintf(title, sizeof title, net->skips ? "The Hessian's plane, %d layers of GELU with skips" : "The Hessian's plane, %d layers of GELU without skips", net->layers);
     map_figure(run, name, title, "Training loss along the eigenvectors of the two largest eigenvalues, to where a quadratic of that curvature would have risen by 1.",
                "first eigenvector", "second eigenvector", "loss", &net->hessian);
 }
@@ -51,10 +52,10 @@ void rv_landscape_draw_nets(rv_study_run *run, const rv_landscape_net *nets, int
         if (nets[k].slices)
             draw_slice(run, &nets[k]);
     for (int k = count - 1; k >= 0; k--)
-        if (nets[k].closer)
+        if (nets[k].trajectory)
             draw_trajectory(run, &nets[k]);
     for (int k = count - 1; k >= 0; k--)
-        if (nets[k].closer)
+        if (nets[k].curvature)
             draw_hessian(run, &nets[k]);
 }
 

@@ -1,7 +1,9 @@
 /* Around one trained net: random planes and their basins, the plane of its trajectory, the
  * plane of the Hessian's largest eigenvectors. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "studies/landscape.h"
 
@@ -21,6 +23,12 @@ rv_status rv_landscape_look(rv_landscape_map *map, const rv_plane *plane, const 
         map->y[i] = y[0] + (y[1] - y[0]) * i / (n - 1);
     }
     return rv_plane_values(plane, view, n, map->x, n, map->y, map->f, stop, err);
+}
+
+rv_residual rv_landscape_spec(const rv_landscape_net *net)
+{
+    return (rv_residual){.images = (int)net->o->images, .evaluate = (int)net->o->evaluate, .batch = RV_LANDSCAPE_BATCH, .width = (int)net->o->width,
+                         .layers = net->layers, .skips = net->skips, .act = net->act};
 }
 
 static rv_view training_loss(rv_objective *objective)
@@ -134,40 +142,71 @@ static rv_status principal(rv_landscape_net *net, rv_objective *objective, const
 
 /* ---- the Hessian ------------------------------------------------------------------------------ */
 
-/* The second difference of the training loss along u where a rise of 1e-4 is due, over the eigenvalue. */
+/* Training mode over one epoch's batches: the function whose Hessian it is. */
+static rv_view whole_epoch(const rv_landscape_net *net, rv_objective *objective)
+{
+    return (rv_view){.mode = RV_VIEW_TRAINING, .probe = {.objective = objective, .batches = (int)(net->o->images / RV_LANDSCAPE_BATCH)}};
+}
+
+/* The second difference of the training loss along u where a rise of 1e-6 is due, over the eigenvalue. */
 static rv_status compare_curvature(rv_landscape_net *net, const rv_plane *plane, const rv_view *view)
 {
-    double reach = sqrt(2e-4 / net->pairs[0].value), x[] = {-reach, 0, reach}, y[] = {0}, f[3];
+    double reach = sqrt(2e-6 / net->pairs[0].value), x[] = {-reach, 0, reach}, y[] = {0}, f[3];
     RV_TRY(rv_plane_values(plane, view, 3, x, 1, y, f, net->run->options->stop, &net->err));
-    net->curvature = (f[0] + f[2] - 2 * f[1]) / (reach * reach) / net->pairs[0].value;
+    net->bend = (f[0] + f[2] - 2 * f[1]) / (reach * reach) / net->pairs[0].value;
     return RV_OK;
 }
 
-/* Training mode over one epoch's batches: the function whose Hessian it is. */
+/* Eigenvectors in float64, from the weights as the training left them; plane->u and v become the first two. */
+static rv_status eigenvectors(rv_landscape_net *net, rv_objective *exact, rv_plane *plane)
+{
+    const rv_view view = whole_epoch(net, exact);
+    double *w = malloc(4 * (size_t)net->size * sizeof *w), *vectors = w + net->size;
+    if (!w)
+        return rv_fail(&net->err, RV_E_MEMORY, "no memory for eigenvectors");
+    for (int64_t i = 0; i < net->size; i++)
+        w[i] = (double)net->w[i];
+    rv_status status = rv_probe_eigenvectors(&view.probe, w, net->seed, LANCZOS_STEPS, 2, 1, net->pairs, vectors, &net->err);
+    if (status == RV_OK) {
+        memcpy(plane->u, vectors, (size_t)net->size * sizeof *vectors);
+        memcpy(plane->v, vectors + net->size, (size_t)net->size * sizeof *vectors);
+        status = compare_curvature(net, plane, &view);
+    }
+    free(w);
+    return status;
+}
+
 static rv_status hessian(rv_landscape_net *net, rv_objective *objective)
 {
     rv_plane plane;
-    rv_view view = {.mode = RV_VIEW_TRAINING, .probe = {.objective = objective, .batches = (int)(net->o->images / RV_LANDSCAPE_BATCH)}};
-    double *vectors = malloc(3 * (size_t)net->size * sizeof *vectors);
+    rv_objective *exact = NULL;
+    const rv_residual spec = rv_landscape_spec(net);
+    const rv_view view = whole_epoch(net, objective);
     rv_status status = rv_plane_new(&plane, objective, net->w, &net->err);
-    if (status == RV_OK && !vectors)
-        status = rv_fail(&net->err, RV_E_MEMORY, "no memory for eigenvectors");
     if (status == RV_OK)
-        status = rv_probe_eigenvectors(&view.probe, net->w, net->seed, LANCZOS_STEPS, 2, 1, net->pairs, vectors, &net->err);
+        status = rv_residual_new(net->run, &spec, RV_BACKEND_REF, &exact, &net->err);
     if (status == RV_OK) {
-        for (int64_t i = 0; i < net->size; i++) {
-            plane.u[i] = vectors[i];
-            plane.v[i] = vectors[net->size + i];
-        }
-        status = compare_curvature(net, &plane, &view);
+        assert(exact->layout->size == net->size); /* one layout, whatever the element type */
+        status = eigenvectors(net, exact, &plane);
     }
     if (status == RV_OK && net->seed == 0) { /* to where quadratics of these curvatures have risen by 1 */
         double x = sqrt(2 / net->pairs[0].value), y = sqrt(2 / fabs(net->pairs[1].value));
         status = rv_landscape_look(&net->hessian, &plane, &view, (int)net->o->points * 2 / 3 | 1, (double[]){-x, x}, (double[]){-y, y},
                                    net->run->options->stop, &net->err);
     }
+    rv_objective_free(exact);
     rv_plane_release(&plane);
-    free(vectors);
+    return status;
+}
+
+/* The same attempt where there is no Hessian: what the kinks of ReLU leave of an eigenvector. */
+static rv_status kinks(rv_landscape_net *net, rv_objective *objective)
+{
+    const rv_view view = whole_epoch(net, objective);
+    double *vector = malloc((size_t)net->size * sizeof *vector);
+    rv_status status = vector ? rv_probe_eigenvectors(&view.probe, net->w, net->seed, LANCZOS_STEPS, 1, 0, net->pairs, vector, &net->err)
+                              : rv_fail(&net->err, RV_E_MEMORY, "no memory for an eigenvector");
+    free(vector);
     return status;
 }
 
@@ -188,28 +227,30 @@ static rv_status train(rv_landscape_net *net, rv_objective *objective, float *pa
 static rv_status measure(rv_landscape_net *net, rv_objective *objective, float *path, const void **points)
 {
     int count = (int)net->o->epochs + 1;
-    RV_TRY(train(net, objective, net->closer ? path : NULL));
+    RV_TRY(train(net, objective, net->trajectory ? path : NULL));
     if (net->slices)
         RV_TRY(slices(net, objective));
-    if (!net->closer)
+    if (net->curvature)
+        return hessian(net, objective);
+    if (!net->trajectory)
         return RV_OK;
     for (int k = 0; k < count; k++)
         points[k] = path + k * net->size;
     RV_TRY(principal(net, objective, points, count));
-    return hessian(net, objective);
+    return kinks(net, objective);
 }
 
 void rv_landscape_net_job(rv_landscape_net *net)
 {
-    rv_residual spec = {(int)net->o->images, (int)net->o->evaluate, RV_LANDSCAPE_BATCH, (int)net->o->width, net->layers, net->skips};
+    const rv_residual spec = rv_landscape_spec(net);
     rv_objective *objective = NULL;
-    net->status = rv_residual_new(net->run, &spec, NULL, &objective, &net->err);
+    net->status = rv_residual_new(net->run, &spec, RV_BACKEND_CPU, &objective, &net->err);
     if (net->status != RV_OK)
         return;
     size_t count = (size_t)net->o->epochs + 1;
     net->size = objective->layout->size;
     net->w = calloc((size_t)net->size, sizeof *net->w);
-    float *path = malloc((net->closer ? count : 1) * (size_t)net->size * sizeof *path);
+    float *path = malloc((net->trajectory ? count : 1) * (size_t)net->size * sizeof *path);
     const void **points = malloc(count * sizeof *points);
     net->status = net->w && path && points ? measure(net, objective, path, points)
                                            : rv_fail(&net->err, RV_E_MEMORY, "no memory for a net and its trajectory");

@@ -42,18 +42,16 @@ static const rv_claim claims[] = {
 enum { METHODS = 2, RATES = 8, RACERS = METHODS * RATES, CHUNK = 125, MOST = 20000 / CHUNK + 1, LATE = 4, MOST_SEEDS = 100 };
 static const char *const methods[METHODS] = {"sgd", "adamw"}, *const labels[METHODS] = {"SGD-M", "AdamW"};
 static const char *const settings[METHODS] = {"momentum=0.9", "beta1=0.9,beta2=0.9,weight_decay=0"};
-static const double rates[METHODS][RATES] = {{0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64},
-                                             {0.00125, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16}};
-
 typedef enum data_set { N20, N5, GAMMA, FIXED, SETS } data_set;
 typedef struct setting {
     const char *key, *title, *params;
-    int authors[METHODS]; /* their rates' places in the grid */
+    double slowest[METHODS]; /* first of a grid of doubling rates */
+    int authors[METHODS];    /* their rates' places in it */
 } setting;
-static const setting sets[SETS] = {{"n20", "20 examples", "points=20", {2, 4}},
-                                   {"n5", "5 examples", "points=5", {1, 2}},
-                                   {"gamma", "20 examples, heavy tails", "points=20,data=gamma", {2, 4}},
-                                   {"fixed", "20 examples, one batch for ever", "points=20", {2, 4}}};
+static const setting sets[SETS] = {{"n20", "20 examples", "points=20", {0.005, 0.00125}, {2, 4}},
+                                   {"n5", "5 examples", "points=5", {0.00125, 0.00125}, {3, 2}},
+                                   {"gamma", "20 examples, heavy tails", "points=20,data=gamma", {0.005, 0.00125}, {2, 4}},
+                                   {"fixed", "20 examples, one batch for ever", "points=20", {0.005, 0.00125}, {2, 4}}};
 
 /* One run among those that share their batches. */
 typedef struct racer {
@@ -80,10 +78,16 @@ typedef struct group {
 typedef struct race {
     rv_study_run *run;
     const params *o;
-    int groups;
+    int groups, first;       /* first: of those that run now */
     group *group;            /* [SETS][seeds] */
     int best[SETS][METHODS]; /* racers */
 } race;
+
+/* Of racer k. */
+static double lr_of(data_set set, int k)
+{
+    return ldexp(sets[set].slowest[k / RATES], k % RATES);
+}
 
 static int rate_of(const setting *s, int method)
 {
@@ -104,7 +108,7 @@ static rv_status open_group(group *p, const race *r, data_set set, uint64_t seed
     for (int k = 0; k < RACERS; k++) {
         char text[128];
         racer *one = &p->racers[k];
-        snprintf(text, sizeof text, "lr=%g,%s", rates[k / RATES][k % RATES], settings[k / RATES]);
+        snprintf(text, sizeof text, "lr=%g,%s", lr_of(set, k), settings[k / RATES]);
         rv_optimizer_options options = {.method = methods[k / RATES], .params = text, .dtype = RV_F64, .wrappers = "clip_norm(max_norm=1)"};
         if (!(one->w = rv_study_vector(p->objective, err)))
             return RV_E_MEMORY;
@@ -125,12 +129,6 @@ static void close_group(group *p)
     free(p->norms);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* max |H_ii| / median |H_ii| on one batch of its own; the median is the lower one, as torch's. */
 static rv_status condition_number(group *p, const double *w, double *condition, rv_error *err)
 {
@@ -144,7 +142,7 @@ static rv_status condition_number(group *p, const double *w, double *condition, 
         diagonal[i] = fabs(product[i]);
     }
     if (status == RV_OK) {
-        qsort(diagonal, (size_t)n, sizeof *diagonal, ascending);
+        qsort(diagonal, (size_t)n, sizeof *diagonal, rv_ascending);
         *condition = diagonal[n - 1] / diagonal[(n - 1) / 2];
     }
     free(axis);
@@ -192,7 +190,7 @@ static rv_status advance(group *p, rv_error *err)
 static void first_task(void *context, int task, int worker)
 {
     const race *r = context;
-    group *p = &r->group[task];
+    group *p = &r->group[r->first + task];
     rv_probe_target probe = {.objective = p->objective, .seed = 1 << 21 | p->seed, .batches = (int)r->o->noise};
     (void)worker;
     p->status = p->set == FIXED ? RV_OK : rv_probe_noise(&probe, p->racers[0].w, &p->noise, p->norms, &p->error);
@@ -202,15 +200,18 @@ static void first_task(void *context, int task, int worker)
 
 static void chunk_task(void *context, int task, int worker)
 {
-    group *p = &((const race *)context)->group[task];
+    const race *r = context;
+    group *p = &r->group[r->first + task];
     (void)worker;
     p->status = advance(p, &p->error);
 }
 
-static rv_status run_groups(const race *r, rv_task *task, rv_error *err)
+/* count groups from `first` on, side by side. */
+static rv_status run_groups(race *r, int first, int count, rv_task *task, rv_error *err)
 {
-    rv_pool_run(r->run->pool, r->groups, task, (void *)(uintptr_t)r);
-    for (int k = 0; k < r->groups; k++)
+    r->first = first;
+    rv_pool_run(r->run->pool, count, task, r);
+    for (int k = first; k < first + count; k++)
         if (r->group[k].status != RV_OK) {
             if (err)
                 *err = r->group[k].error;
@@ -238,19 +239,17 @@ static int best_rate(const race *r, data_set set, int method)
         double sum = 0;
         for (int s = 0; s < r->run->seeds; s++)
             sum += log(late_loss(&r->group[(int)set * r->run->seeds + s], method * RATES + k));
-        if (sum < best) {
-            best = sum;
-            at = k;
-        }
+        at = sum < best ? k : at;
+        best = fmin(best, sum);
     }
     if (at == 0 || at == RATES - 1)
-        rv_study_note(r->run, "%s, %s: the best learning rate, %g, is the last of the grid.", sets[set].title, labels[method], rates[method][at]);
+        rv_study_note(r->run, "%s, %s: the best learning rate, %g, is the last of the grid.", sets[set].title, labels[method], lr_of(set, method * RATES + at));
     return method * RATES + at;
 }
 
 static void measure_set(race *r, data_set set)
 {
-    static const char *const gaps[SETS] = {"gap_n20", "gap_n5", "gap_gamma", "fixed_batch"}, *const authors[FIXED] = {"authors_n20", "authors_n5", "authors_gamma"};
+    static const char *const gaps[] = {"gap_n20", "gap_n5", "gap_gamma", "fixed_batch"}, *const authors[] = {"authors_n20", "authors_n5", "authors_gamma"};
     int *best = r->best[set];
     double mean[METHODS] = {0};
     for (int m = 0; m < METHODS; m++)
@@ -263,70 +262,66 @@ static void measure_set(race *r, data_set set)
         if (set != FIXED)
             rv_study_measure(r->run, authors[set], late_loss(p, rate_of(&sets[set], 0)) / late_loss(p, rate_of(&sets[set], 1)));
     }
-    rv_study_note(r->run, "%s: SGD-M %.4g at its best rate %g, AdamW %.4g at %g (mean over seeds).", sets[set].title, mean[0], rates[0][best[0]], mean[1],
-                  rates[1][best[1] - RATES]);
+    rv_study_note(r->run, "%s: SGD-M %.4g at its best rate %g, AdamW %.4g at %g (mean over seeds).", sets[set].title, mean[0], lr_of(set, best[0]), mean[1],
+                  lr_of(set, best[1]));
 }
 
-static void measure_noise(const race *r)
+static void measure_points(const race *r)
 {
-    int seeds = r->run->seeds;
+    const int seeds = r->run->seeds, at = 750 / CHUNK;
     for (int s = 0; s < seeds; s++) {
-        const rv_noise *n20 = &r->group[N20 * seeds + s].noise, *gamma = &r->group[GAMMA * seeds + s].noise;
-        rv_study_measure(r->run, "tails_n20", n20->kurtosis);
-        rv_study_measure(r->run, "tails_gamma", gamma->kurtosis);
-        rv_study_measure(r->run, "index", gamma->tail / n20->tail);
+        const group *n20 = &r->group[N20 * seeds + s], *gamma = &r->group[GAMMA * seeds + s];
+        rv_study_measure(r->run, "tails_n20", n20->noise.kurtosis);
+        rv_study_measure(r->run, "tails_gamma", gamma->noise.kurtosis);
+        rv_study_measure(r->run, "index", gamma->noise.tail / n20->noise.tail);
+        rv_study_measure(r->run, "condition", n20->racers[rate_of(&sets[N20], 0)].condition[at] / n20->racers[rate_of(&sets[N20], 1)].condition[at]);
     }
-    for (int set = 0; set < FIXED; set++)
-        rv_study_note(r->run, "%s, seed 0: excess kurtosis %.2f, Hill's tail index %.1f.", sets[set].title, r->group[set * seeds].noise.kurtosis,
-                      r->group[set * seeds].noise.tail);
-}
-
-static void measure_condition(const race *r)
-{
-    const int at = 750 / CHUNK;
-    for (int s = 0; s < r->run->seeds; s++) {
-        const group *p = &r->group[N20 * r->run->seeds + s];
-        rv_study_measure(r->run, "condition", p->racers[rate_of(&sets[N20], 0)].condition[at] / p->racers[rate_of(&sets[N20], 1)].condition[at]);
+    rv_study_note(r->run, "With 5 examples the held-out loss is a polynomial of high degree of a few points, and its mean hangs on rare prompts: at four times the best "
+                          "learning rate it is already tens to thousands, and differs as much between seeds.");
+    for (int set = 0; set < FIXED; set++) {
+        const group *p = &r->group[set * seeds];
+        rv_study_note(r->run, "%s, seed 0: excess kurtosis %.2f; Hill's tail index %.1f, of the errors less their median %.1f.", sets[set].title, p->noise.kurtosis,
+                      p->noise.tail, rv_errors_tail(p->norms, (int)r->o->noise));
     }
 }
 
 /* ---- figures ------------------------------------------------------------------------------- */
 
-/* The loss of every seed at the best rates. */
-static void draw_losses(const race *r)
+/* Of the set, over methods and seeds. */
+static double best_of(const race *r, data_set set)
 {
-    double step[MOST];
-    for (int i = 0; i < MOST; i++)
-        step[i] = i * CHUNK;
-    for (int set = 0; set < SETS; set++) {
-        char name[32];
-        snprintf(name, sizeof name, "loss-%s", sets[set].key);
-        rv_figure *figure = rv_study_figure(r->run, name, sets[set].title, "Each method at its best learning rate; one line a seed.",
-                                            (rv_axis){.label = "step"}, (rv_axis){.label = set == FIXED ? "training loss" : "test loss", .log = true});
-        rv_figure_half(figure);
-        for (int m = 0; m < METHODS; m++)
-            for (int s = 0; s < r->run->seeds; s++) {
-                const group *p = &r->group[set * r->run->seeds + s];
-                rv_figure_series(figure, labels[m], RV_SERIES_LINE, p->chunks + 1, step, p->racers[r->best[set][m]].loss);
-            }
-    }
+    double least = INFINITY;
+    for (int k = 0; k < METHODS * r->run->seeds; k++)
+        least = fmin(least, late_loss(&r->group[(int)set * r->run->seeds + k / METHODS], r->best[set][k % METHODS]));
+    return least;
 }
 
-static void draw_rates(const race *r)
+/* The loss of every seed at the best rates, and beside it the loss at the end over the rates. */
+static void draw_set(const race *r, data_set set)
 {
-    rv_figure *figure = rv_study_figure(r->run, "rates", "The loss at the end over the learning rate",
-                                        "Geometric mean over seeds in a band that holds them all; the best rates are what the claims compare.",
-                                        (rv_axis){.label = "learning rate", .log = true}, (rv_axis){.label = "loss over the last 500 steps", .log = true});
-    for (int set = 0; set < SETS; set++)
-        for (int m = 0; m < METHODS; m++) {
-            char name[64];
-            double values[MOST_SEEDS * RATES];
-            snprintf(name, sizeof name, "%s, %s", labels[m], sets[set].title);
-            for (int s = 0; s < r->run->seeds; s++)
-                for (int k = 0; k < RATES; k++)
-                    values[s * RATES + k] = late_loss(&r->group[set * r->run->seeds + s], m * RATES + k);
-            rv_seed_band(figure, name, r->run->seeds, RATES, RATES, rates[m], values);
+    char name[32];
+    double step[MOST], lr[RATES], values[MOST_SEEDS * RATES];
+    for (int i = 0; i < MOST; i++)
+        step[i] = i * CHUNK;
+    rv_axis loss = {.label = set == FIXED ? "training loss" : "test loss", .log = true};
+    snprintf(name, sizeof name, "loss-%s", sets[set].key);
+    rv_figure *curves = rv_study_figure(r->run, name, sets[set].title, "Each method at its best learning rate; one line a seed.", (rv_axis){.label = "step"}, loss);
+    snprintf(name, sizeof name, "rates-%s", sets[set].key);
+    rv_figure *grid = rv_study_figure(r->run, name, "Over the learning rate", "Mean loss over the last 500 steps: geometric mean over seeds in a band that holds them all. Above the picture it is higher than at the start.",
+                                      (rv_axis){.label = "learning rate", .log = true}, (rv_axis){loss.label, true, 0.5 * best_of(r, set), 10});
+    rv_figure_half(curves);
+    rv_figure_half(grid);
+    for (int m = 0; m < METHODS; m++) {
+        for (int s = 0; s < r->run->seeds; s++) {
+            const group *p = &r->group[(int)set * r->run->seeds + s];
+            rv_figure_series(curves, labels[m], RV_SERIES_LINE, p->chunks + 1, step, p->racers[r->best[set][m]].loss);
+            for (int k = 0; k < RATES; k++)
+                values[s * RATES + k] = late_loss(p, m * RATES + k);
         }
+        for (int k = 0; k < RATES; k++)
+            lr[k] = lr_of(set, m * RATES + k);
+        rv_seed_band(grid, labels[m], r->run->seeds, RATES, RATES, lr, values);
+    }
 }
 
 static void draw_noise(const race *r)
@@ -368,20 +363,21 @@ static rv_status run_race(race *r, rv_error *err)
 {
     for (int k = 0; k < r->groups; k++)
         RV_TRY(open_group(&r->group[k], r, (data_set)(k / r->run->seeds), (uint64_t)(k % r->run->seeds), err));
-    RV_TRY(rv_study_progress(r->run, 0, "gradient noise"));
-    RV_TRY(run_groups(r, first_task, err));
+    for (int first = 0; first < r->groups; first += r->run->seeds) { /* in parts, so that one can stop */
+        RV_TRY(rv_study_progress(r->run, 0.15 * first / r->groups, "gradient noise, %s", sets[first / r->run->seeds].title));
+        RV_TRY(run_groups(r, first, r->run->seeds, first_task, err));
+    }
     for (int64_t done = 0; done < r->o->steps; done += CHUNK) {
         RV_TRY(rv_study_progress(r->run, 0.15 + 0.85 * (double)done / (double)r->o->steps, "step %lld of %d runs", (long long)done, r->groups * RACERS));
-        RV_TRY(run_groups(r, chunk_task, err));
+        RV_TRY(run_groups(r, 0, r->groups, chunk_task, err));
     }
     for (int set = 0; set < SETS; set++)
         measure_set(r, (data_set)set);
-    measure_noise(r);
-    measure_condition(r);
-    draw_losses(r);
+    measure_points(r);
+    for (int set = 0; set < SETS; set++)
+        draw_set(r, (data_set)set);
     draw_noise(r);
     draw_condition(r);
-    draw_rates(r);
     return RV_OK;
 }
 
@@ -410,7 +406,7 @@ const rv_study rv_study_linear_transformer = {
               "the authors', the noise around the mean of 1000 batches. Control: without noise, on one batch for ever. The last layer's P\n"
               "reaches no output: 25 parameters have no gradient, and count in the median as they do in the authors' notebook.",
     .source = "Ahn, Cheng, Song, Yun, Jadbabaie, Sra 2023, Linear attention is (maybe) all you need; Kunstner et al. 2023",
-    .cost = "3 min",
+    .cost = "4 min",
     .params = &table,
     .quick = "steps=1000,prompts=200,noise=100",
     .seeds = 3,

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ravine/probe.h"
+#include "ravine/landscape.h"
 #include "studies/fashion.h"
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                       \
@@ -15,7 +15,9 @@ RV_PARAM_TABLE(table, "loss-plane", params, PARAMS);
 
 static const rv_claim claims[] = {
     {"orthogonal", "Two Gaussian directions are as good as orthogonal", "|cos| x sqrt(parameters); the size of a standard normal", "high dimension", -HUGE_VAL, 4, RV_CLAIM_EVERY, false},
-    {"scaled", "Scaled to the norms of the tensors they live in far fewer dimensions", "|cos| x sqrt(effective dimension)", "variance of the cosine: sum |w_t|^4 / n_t / (sum |w_t|^2)^2",
+    {"scaled_full", "and so are two scaled to the norms of the tensors", "|cos| of scaled directions x sqrt(parameters)", "high dimension: 1 / sqrt(105,866) = 0.003", -HUGE_VAL, 4,
+     RV_CLAIM_EVERY, true},
+    {"scaled", "Scaled directions live in far fewer dimensions, and are orthogonal there", "|cos| x sqrt(effective dimension)", "variance of the cosine: sum |w_t|^4 / n_t / (sum |w_t|^2)^2",
      -HUGE_VAL, 4, RV_CLAIM_EVERY, false},
     {"start_slope", "The start is no minimum of its plane", "distance of the plane's minimum from the start", "slide; NN_Surface_Visualization.ipynb", 0.1, HUGE_VAL, RV_CLAIM_EVERY, true},
     {"start_saddle", "and the plane is curved downwards in places", "share of grid points with a negative curvature", "slide; NN_Surface_Visualization.ipynb",
@@ -47,12 +49,12 @@ static rv_status reserve(plane *p, const rv_objective *o, int n, double reach, r
     return RV_OK;
 }
 
-static rv_status fill(rv_objective *o, const float *w, uint64_t seed, plane *p, rv_error *err)
+static rv_status fill(rv_objective *o, const float *w, uint64_t seed, bool test, plane *p, rv_error *err)
 {
     rv_direction_draw(o, w, RV_DIRECTION_TENSOR, seed, 0, p->dx);
     rv_direction_draw(o, w, RV_DIRECTION_TENSOR, seed, 1, p->dy);
     RV_TRY(rv_probe_slice(o, w, p->dx, p->n, p->x, p->dy, p->n, p->x, RV_SPLIT_TRAIN, "loss", p->train, err));
-    return rv_probe_slice(o, w, p->dx, p->n, p->x, p->dy, p->n, p->x, RV_SPLIT_TEST, "loss", p->test, err);
+    return test ? rv_probe_slice(o, w, p->dx, p->n, p->x, p->dy, p->n, p->x, RV_SPLIT_TEST, "loss", p->test, err) : RV_OK;
 }
 
 static double minimum_distance(const plane *p)
@@ -63,20 +65,17 @@ static double minimum_distance(const plane *p)
     return hypot(p->x[best % p->n], p->x[best / p->n]);
 }
 
-/* Share of inner grid points within reach whose second differences have a negative eigenvalue. */
-static double bent_share(const plane *p, double reach)
+/* Share of inner grid points within reach where the training surface is not convex. */
+static rv_status bent_share(const plane *p, double reach, double *share, rv_error *err)
 {
-    int count = 0, bent = 0, n = p->n;
-    for (int j = 1; j < n - 1; j++)
-        for (int i = 1; i < n - 1; i++) {
-            const double *f = p->train + j * n + i;
-            if (hypot(p->x[i], p->x[j]) > reach)
-                continue;
-            double a = f[1] + f[-1] - 2 * f[0], c = f[n] + f[-n] - 2 * f[0], b = (f[n + 1] - f[n - 1] - f[1 - n] + f[-n - 1]) / 4;
-            count++;
-            bent += (a + c) / 2 - hypot((a - c) / 2, b) < -2e-6 * f[0];
-        }
-    return count ? (double)bent / count : NAN;
+    bool *near = malloc((size_t)(p->n * p->n) * sizeof *near);
+    if (!near)
+        return rv_fail(err, RV_E_MEMORY, "no memory for a plane");
+    for (int k = 0; k < p->n * p->n; k++)
+        near[k] = hypot(p->x[k % p->n], p->x[k / p->n]) <= reach;
+    *share = rv_grid_basin(p->n, p->n, p->train, HUGE_VAL, 2e-6, near).bent_all;
+    free(near);
+    return RV_OK;
 }
 
 /* |cos| of directions 0 and 1 of a kind. */
@@ -115,6 +114,8 @@ static void judge_directions(rv_study_run *run, const rv_objective *o, const flo
     double n = (double)rv_layout_parameters(o->layout), effective = effective_dimension(o, w);
     double scaled = cosine(o, w, RV_DIRECTION_TENSOR, seed, p);
     rv_study_measure(run, "scaled", scaled * sqrt(effective));
+    rv_study_measure(run, "scaled_full", scaled * sqrt(n));
+    rv_study_reason(run, "scaled_full", "A tensor's share of the norm, not its share of the parameters, weighs its part of the cosine: scaled directions live in %.0f effective dimensions of %.0f.", effective, n);
     rv_study_note(run, "Seed %d: the scaled directions have |cos| = %.4f and live in %.0f effective dimensions of %.0f; 1 / sqrt(n) would be %.4f.",
                   (int)seed, scaled, effective, n, 1 / sqrt(n));
     rv_study_measure(run, "orthogonal", cosine(o, w, RV_DIRECTION_GAUSSIAN, seed, p) * sqrt(n));
@@ -147,18 +148,20 @@ static void draw(rv_study_run *run, const char *name, const char *title, const p
 
 static rv_status one_seed(rv_study_run *run, const rv_fashion *net, plane *p, uint64_t seed, rv_error *err)
 {
-    double above = 0;
-    RV_TRY(fill(net->objective, net->start, seed, p, err));
+    double above = 0, bent;
+    RV_TRY(fill(net->objective, net->start, seed, seed == 0, p, err));
+    RV_TRY(bent_share(p, HUGE_VAL, &bent, err));
     rv_study_measure(run, "start_slope", minimum_distance(p));
-    rv_study_measure(run, "start_saddle", bent_share(p, HUGE_VAL));
+    rv_study_measure(run, "start_saddle", bent);
     if (seed == 0) {
         draw(run, "start-train", "Before training: training loss", p, p->train);
         draw(run, "start-test", "Before training: test loss", p, p->test);
     }
-    RV_TRY(fill(net->objective, net->end, seed, p, err));
+    RV_TRY(fill(net->objective, net->end, seed, true, p, err));
+    RV_TRY(bent_share(p, 0.15, &bent, err));
     rv_study_note(run, "Seed %d: training loss %.3f, test loss %.3f, test accuracy %.1f %%.", (int)seed, net->train, net->test, 100 * net->accuracy);
     rv_study_measure(run, "end_bowl", minimum_distance(p));
-    rv_study_measure(run, "end_convex", bent_share(p, 0.15));
+    rv_study_measure(run, "end_convex", bent);
     for (int k = 0; k < p->n * p->n; k++)
         above += (p->test[k] > p->train[k]) / (double)(p->n * p->n);
     rv_study_measure(run, "test_above", above);
@@ -198,8 +201,8 @@ const rv_study rv_study_loss_plane = {
     .question = "The same network in two random directions: a slope with saddles before training, a bowl after. A smooth slice says little about "
                 "the hundred thousand directions that are not shown.",
     .method = "The course's convolutional network on Fashion-MNIST, trained as in loss-line; 25 x 25 points over [-0.3, 0.3]^2 around the start and\n"
-              "the end, training and test loss on the same 512 images of each split, dropout off. Curvature is by second differences of the grid;\n"
-              "a value below -2e-6 of the loss counts as negative, float32 rounding being less. --set points=51 is the course's grid.",
+              "the end, training and test loss on the same 2048 images of each split (four of the course's batches), dropout off. Curvature is by second differences of the grid;\n"
+              "a value below -2e-6 of the largest loss beside it counts as negative, float32 rounding being less. --set points=51 is the course's grid.",
     .source = "MerkulovDaniil/optim, NN_Surface_Visualization.ipynb",
     .cost = "3 min",
     .params = &table,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/json.h"
 #include "report/page.h"
 #include "studies/russian.h"
@@ -121,7 +122,8 @@ static void add_figure(texts *t, const json_t *figure)
 static void add_body(texts *t, const json_t *body)
 {
     static const char *const fields[] = {"title", "question", "method", "data"};
-    static const char *const claim_texts[] = {"claim", "quantity", "expected", "why", NULL}, *const help[] = {"help", NULL};
+    static const char *const claim_texts[] = {"claim", "quantity", "expected", NULL}, *const help[] = {"help", NULL};
+    const char *key;
     json_t *entry;
     size_t i;
     for (size_t k = 0; k < sizeof fields / sizeof fields[0]; k++)
@@ -141,6 +143,27 @@ static void add_body(texts *t, const json_t *body)
     {
         add_text(t, entry);
     }
+    json_object_foreach(json_object_get(body, "reasons"), key, entry)
+    {
+        add_text(t, entry);
+    }
+}
+
+rv_status rv_study_card_texts(const rv_study *study, json_t *card, rv_error *err)
+{
+    json_t *table = rv_russian_open(study->name, err);
+    if (!table)
+        return RV_E_MEMORY;
+    texts t = {table, json_object(), json_object()};
+    json_object_set_new(card, "title", json_string(study->title));
+    json_object_set_new(card, "question", json_string(study->question));
+    add_field(&t, card, "title");
+    add_field(&t, card, "question");
+    add_field(&t, card, "data");
+    json_object_set_new(card, "ru", t.russian);
+    json_decref(t.untranslated);
+    json_decref(table);
+    return RV_OK;
 }
 
 rv_status rv_study_page_texts(const rv_study *study, json_t *body, rv_error *err)
@@ -189,6 +212,21 @@ static json_t *settings(const rv_param_table *table, const json_t *params)
     return list;
 }
 
+/* What the gallery shows of the study: its first figure, small. */
+static rv_status write_still(const rv_study_run *run, const char *dir, rv_error *err)
+{
+    char path[2048];
+    if (json_array_size(run->figures) == 0)
+        return RV_OK;
+    json_t *still = rv_figure_still(json_array_get(run->figures, 0));
+    char *text = still ? rv_json_text(still, 0) : NULL;
+    snprintf(path, sizeof path, "%s/still.json", dir);
+    rv_status status = text ? rv_file_write(path, text, strlen(text), err) : rv_fail(err, RV_E_MEMORY, "%s: no memory", path);
+    free(text);
+    json_decref(still);
+    return status;
+}
+
 rv_status rv_study_page_write(const rv_study_run *run, const char *dir, json_t *result, rv_error *err)
 {
     char path[2048];
@@ -196,15 +234,18 @@ rv_status rv_study_page_write(const rv_study_run *run, const char *dir, json_t *
     json_t *page = json_object(), *body = json_copy(result);
     snprintf(path, sizeof path, "%s/index.html", dir);
     rv_page_head(page, NULL);
+    if (run->options->language)
+        json_object_set_new(page, "language", json_string(run->options->language));
     json_object_set(body, "figures", run->figures);
     json_object_set_new(body, "question", json_string(study->question));
     json_object_set_new(body, "method", json_string(study->method));
     json_object_set_new(body, "source", json_string(study->source));
+    json_object_set(body, "reasons", run->reasons); /* all of them, so that a missing text is found while its claim holds */
     json_object_set_new(body, "settings", settings(study->params, json_object_get(result, "params")));
     json_object_set_new(page, "study", body);
     rv_status status = rv_study_page_texts(study, body, err);
     if (status == RV_OK)
-        status = rv_page_write(path, page, err);
+        status = rv_page_write(path, page, true, err);
     json_decref(page);
-    return status;
+    return status == RV_OK ? write_still(run, dir, err) : status;
 }

@@ -8,7 +8,9 @@
  * "ru" {English: Russian} of every text in it, and "untranslated" [English, ..], which is
  * empty when the study's file in studies/ru is complete. */
 rv_status rv_study_page_texts(const rv_study *study, json_t *body, rv_error *err);
-/* Writes DIR/index.html; result is the content of study.json. */
+/* The same for a card of the gallery: sets "title", "question" and "ru". */
+rv_status rv_study_card_texts(const rv_study *study, json_t *card, rv_error *err);
+/* Writes DIR/index.html and DIR/still.json, what the gallery shows of it; result is the content of study.json. */
 rv_status rv_study_page_write(const rv_study_run *run, const char *dir, json_t *result, rv_error *err);
 
 #endif

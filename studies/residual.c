@@ -1,4 +1,4 @@
-/* Builds the nets (relu(bn(w relu(bn(w x))) + x) a block) and trains them. */
+/* Builds the nets (act(bn(w act(bn(w x))) + x) a block) and trains them. */
 #include "studies/residual.h"
 
 #include <math.h>
@@ -24,22 +24,22 @@ static void build(rv_graph *graph, const rv_value *inputs, const void *params)
     rv_shape shape = rv_graph_shape(graph, inputs[0]);
     int64_t in = shape.dim[1] / POOL * (shape.dim[2] / POOL) * shape.dim[3], width = spec->width;
     rv_value x = rv_reshape(graph, rv_average_pool(graph, inputs[0], POOL, POOL, 0), RV_SHAPE(shape.dim[0], in));
-    x = rv_activate(graph, layer(graph, x, in, width, 0, RV_ROLE_INPUT), RV_ACT_RELU);
+    x = rv_activate(graph, layer(graph, x, in, width, 0, RV_ROLE_INPUT), spec->act);
     for (int i = 1; i + 2 < spec->layers; i += 2) {
-        rv_value y = rv_activate(graph, layer(graph, x, width, width, i, RV_ROLE_HIDDEN), RV_ACT_RELU);
+        rv_value y = rv_activate(graph, layer(graph, x, width, width, i, RV_ROLE_HIDDEN), spec->act);
         y = layer(graph, y, width, width, i + 1, RV_ROLE_HIDDEN);
-        x = rv_activate(graph, spec->skips ? rv_add(graph, y, x) : y, RV_ACT_RELU);
+        x = rv_activate(graph, spec->skips ? rv_add(graph, y, x) : y, spec->act);
     }
     rv_layer head = {.out = CLASSES, .role = RV_ROLE_HEAD, .bias = true, .weight_init = rv_init_normal(1e-3), .bias_init = rv_init_zero()};
     rv_nn_classify(graph, rv_nn_linear(graph, "head", x, head), inputs[1], (rv_cross_entropy_options){0});
 }
 
-rv_status rv_residual_new(const rv_study_run *run, const rv_residual *spec, rv_pool *pool, rv_objective **out, rv_error *err)
+rv_status rv_residual_new(const rv_study_run *run, const rv_residual *spec, rv_backend backend, rv_objective **out, rv_error *err)
 {
     rv_network network = {.name = "residual", .build = build, .params = spec, .batch = spec->batch, .shards = 1, /* batch statistics of the whole batch */
                           .least_rows = 16, .drop_last = true, .evaluation_rows = 64, .evaluation_limit = spec->evaluate};
     RV_TRY(rv_digits_source(run, spec->images, &network.source, err));
-    rv_workload_env env = {.data = run->data, .pool = pool, .backend = RV_BACKEND_CPU};
+    rv_workload_env env = {.data = run->data, .backend = backend};
     return rv_network_new(out, &network, &env, err);
 }
 

@@ -11,10 +11,11 @@ typedef struct rv_residual {
     int64_t batch;
     int width, layers; /* weight layers, stem and head included: even */
     bool skips;        /* around every two layers; false: the same net with all of them cut */
+    rv_activation act;
 } rv_residual;
 
-/* pool: of the objective; NULL where nets are trained side by side. */
-rv_status rv_residual_new(const rv_study_run *run, const rv_residual *spec, rv_pool *pool, rv_objective **out, rv_error *err);
+/* For the calling thread alone, so that nets can be trained side by side; REF is float64. */
+rv_status rv_residual_new(const rv_study_run *run, const rv_residual *spec, rv_backend backend, rv_objective **out, rv_error *err);
 
 /* Nesterov momentum 0.9, weight decay 5e-4, the rate divided by ten after 1/2, 3/4 and 11/12 of the epochs. */
 typedef struct rv_residual_training {

@@ -15,12 +15,13 @@ enum { MOST_HOLES = 24 };
 
 /* ---- conversions ------------------------------------------------------------------ */
 
-/* Length of the conversion that text begins with, its letter in *kind; 0: it begins with none. */
+/* Length of the conversion that text begins with, its letter in *kind; 0: it begins with none.  A space is
+ * no flag here: "50 % of them" is plain text. */
 static size_t conversion(const char *text, char *kind)
 {
     if (text[0] != '%' || text[1] == '%' || text[1] == '\0')
         return 0;
-    size_t n = 1 + strspn(text + 1, "-+ #0123456789.*hlLzjt");
+    size_t n = 1 + strspn(text + 1, "-+#0123456789.*hlLzjt");
     *kind = text[n];
     return text[n] && strchr("diuxXgGfFeEsc", text[n]) ? n + 1 : 0;
 }

@@ -19,7 +19,7 @@ RV_PARAM_STRUCT(rv_speedrun_params, RV_SPEEDRUN_PARAMS);
 enum { RV_ADAMW, RV_NADAMW, RV_MUON, RV_SOAP, RV_SHAMPOO, RV_SCHEDULE_FREE, RV_LION, RV_SGD, RV_NO_MOMENTUM, RV_METHODS };
 /* Racers: all methods at the middle width, then AdamW and Muon at half and at twice it. */
 enum { RV_NARROW = RV_METHODS, RV_WIDE = RV_NARROW + 2, RV_RACERS = RV_WIDE + 2 };
-enum { RV_RATES = 10, RV_LENGTHS = 6 };
+enum { RV_RATES = 10, RV_LENGTHS = 5 };
 
 /* A method at a width. */
 typedef struct rv_racer {
@@ -28,10 +28,12 @@ typedef struct rv_racer {
     int rates;
     double rate[RV_RATES]; /* swept with seed 0, rising */
     double best;           /* of them */
+    double rest;           /* AdamW's rate for embeddings and vectors, of a matrix method */
     bool inside;           /* both neighbours of the best were tried */
     int lengths;
     int64_t length[RV_LENGTHS]; /* steps of runs with all seeds, falling from the study's */
     double step_seconds;   /* CPU time of a step */
+    double reached;        /* steps to the absolute target; NAN: not reached */
 } rv_racer;
 
 typedef struct rv_race_run {
@@ -60,7 +62,8 @@ void rv_race_start(rv_race *race, int racer, double middle);
 /* Runs the rates of these racers with seed 0, and one more beyond the best of each until it has been
  * passed on both sides.  The racer that gives them their rate of AdamW must have been swept before. */
 rv_status rv_race_sweep(rv_race *race, const int *racers, int count, double from, double to, rv_error *err);
-/* All seeds of all racers at their best rates, in full length. */
+/* All seeds of all racers at their best rates, in full length; the rate below takes the place of one that
+ * other seeds do not bear. */
 rv_status rv_race_seeds(rv_race *race, double from, double to, rv_error *err);
 /* For racers that end below AdamW: shorter runs, schedules of their own, until they end above. */
 rv_status rv_race_shorten(rv_race *race, double from, double to, rv_error *err);
@@ -75,6 +78,8 @@ double rv_race_mean(const rv_race *race, int racer, int64_t steps); /* over seed
 /* Steps that a racer needs to end at AdamW's loss, with the same seed: by its runs of several
  * lengths, linear in the logarithm of the length.  NAN: it does not get there in full length. */
 double rv_race_needed(const rv_race *race, int racer, uint64_t seed);
+/* Step at which full runs first pass a loss, linear between evaluations, mean over seeds; NAN: not all do. */
+double rv_race_crossing(const rv_race *race, int racer, double level);
 
 /* speedrun_figures.c */
 void rv_race_draw(const rv_race *race);

@@ -1,17 +1,41 @@
-/* Figures of the study `speedrun`: sweeps, curves, lengths, widths, and the public records. */
+/* Figures of the study `speedrun`: targets, curves, lengths, sweeps, widths, and the public records.  The
+ * control has a figure of its own: the page tells eight colours apart. */
 #include <math.h>
 #include <stdio.h>
 
 #include "studies/bands.h"
 #include "studies/speedrun.h"
 
-enum { MOST = 64 };
+enum { MOST = 64, COMPARED = RV_NO_MOMENTUM /* the methods before it */ };
+
+/* One point a seed for AdamW's loss, one a method for the absolute target, which the mean over seeds reaches. */
+static void draw_targets(const rv_race *race)
+{
+    rv_figure *own = rv_study_figure(race->run, "end", "Steps and seconds to AdamW's loss", "By runs of their own length, one point a seed; who is missing does not get there. Further left: fewer steps; further down: fewer seconds.",
+                                     (rv_axis){.label = "steps"}, (rv_axis){.label = "CPU seconds"});
+    rv_figure *fixed = rv_study_figure(race->run, "target", "Steps and seconds to the absolute target", "First evaluation of full runs at which the mean over seeds is below the target with p < 0.001.",
+                                       (rv_axis){.label = "steps"}, (rv_axis){.label = "CPU seconds"});
+    for (int i = 0; i < COMPARED; i++) {
+        const rv_racer *r = &race->racer[i];
+        double x = r->reached, y = r->reached * r->step_seconds;
+        if (isfinite(x))
+            rv_figure_series(fixed, rv_race_name(i), RV_SERIES_POINTS, 1, &x, &y);
+        for (int s = 0; s < race->run->seeds; s++) {
+            x = rv_race_needed(race, i, (uint64_t)s);
+            y = x * r->step_seconds;
+            if (isfinite(x) && (s == 0 || r->method != RV_ADAMW))
+                rv_figure_series(own, rv_race_name(i), RV_SERIES_POINTS, 1, &x, &y);
+        }
+    }
+    rv_figure_half(own);
+    rv_figure_half(fixed);
+}
 
 static void draw_sweeps(const rv_race *race)
 {
     rv_figure *figure = rv_study_figure(race->run, "sweep", "Every method at its own learning rate", "Final validation loss with seed 0; every curve turns inside its sweep.",
                                         (rv_axis){.label = "learning rate", .log = true}, (rv_axis){.label = "validation loss"});
-    for (int i = 0; i < RV_METHODS; i++) {
+    for (int i = 0; i < COMPARED; i++) {
         const rv_racer *r = &race->racer[i];
         double loss[RV_RATES];
         for (int k = 0; k < r->rates; k++)
@@ -44,7 +68,7 @@ static void draw_curves(const rv_race *race)
                                        (rv_axis){.label = "steps"}, (rv_axis){.label = "validation loss"});
     rv_figure *seconds = rv_study_figure(race->run, "seconds", "Loss against seconds", "The same runs over CPU time on one core, evaluation not counted: at 768 tokens a step a matrix method pays for its steps.",
                                          (rv_axis){.label = "CPU seconds", .log = true}, (rv_axis){.label = "validation loss"});
-    for (int i = 0; i < RV_METHODS; i++) {
+    for (int i = 0; i < COMPARED; i++) {
         draw_curve(race, steps, i, 1);
         draw_curve(race, seconds, i, race->racer[i].step_seconds);
     }
@@ -62,7 +86,7 @@ static void draw_lengths(const rv_race *race)
     rv_figure *figure = rv_study_figure(race->run, "lengths", "Runs of their own length", "Final loss of whole runs, each with a schedule of its length, one point a seed. Where a line crosses AdamW's end, "
                                         "the method needs that many steps.",
                                         (rv_axis){.label = "steps of the run", .log = true}, (rv_axis){.label = "final validation loss"});
-    for (int i = 0; i < RV_METHODS; i++) {
+    for (int i = 0; i < COMPARED; i++) {
         const rv_racer *r = &race->racer[i];
         double x[RV_LENGTHS], mean[RV_LENGTHS];
         for (int k = 0; k < r->lengths; k++) {
@@ -111,12 +135,24 @@ static void draw_widths(const rv_race *race)
     rv_figure_half(gap);
 }
 
+static void draw_control(const rv_race *race)
+{
+    static const int shown[] = {RV_ADAMW, RV_MUON, RV_NO_MOMENTUM};
+    rv_figure *figure = rv_study_figure(race->run, "control", "Control: Muon without momentum", "Each gradient orthogonalised by itself, at its own best rate; mean and range over seeds.", (rv_axis){.label = "steps"},
+                                        (rv_axis){.label = "validation loss"});
+    for (int i = 0; i < 3; i++)
+        draw_curve(race, figure, shown[i], 1);
+    rv_figure_half(figure);
+}
+
 void rv_race_draw(const rv_race *race)
 {
+    draw_targets(race);
     draw_curves(race);
     draw_lengths(race);
     draw_sweeps(race);
     draw_widths(race);
+    draw_control(race);
 }
 
 /* ---- the public records ------------------------------------------------------------------------- */
@@ -136,9 +172,11 @@ static const record records[] = {
 };
 enum { RECORDS = sizeof records / sizeof records[0] };
 
+/* Years since the first record. */
 static double date_of(const record *r)
 {
-    return r->year + (r->month - 1 + (r->day - 1) / 31.0) / 12;
+    const record *first = &records[0];
+    return r->year - first->year + (r->month - first->month + (r->day - first->day) / 31.0) / 12;
 }
 
 int rv_records_slower(void)
@@ -153,7 +191,7 @@ void rv_records_draw(rv_study_run *run)
 {
     rv_figure *figure = rv_study_figure(run, "records", "The public records of the speedrun", "Minutes on eight H100 until a GPT-2 of 124M parameters has a validation loss of 3.28 on FineWeb. "
                                         "Named points are records that brought one idea; Muon came with the third.",
-                                        (rv_axis){.label = "year"}, (rv_axis){.label = "minutes", .log = true});
+                                        (rv_axis){.label = "years since the first"}, (rv_axis){.label = "minutes", .log = true});
     double x[RECORDS], y[RECORDS];
     int n = 0;
     for (int i = 0; i < RECORDS; i++)
@@ -171,5 +209,5 @@ void rv_records_draw(rv_study_run *run)
         }
     const record *first = &records[0], *last = &records[RECORDS - 1];
     rv_study_note(run, "Public records: from %g to %g minutes, %.0f times, in %.1f years; the third, Muon, took %.0f %% off the second.", first->minutes, last->minutes,
-                  first->minutes / last->minutes, date_of(last) - date_of(first), 100 * (1 - records[2].minutes / records[1].minutes));
+                  first->minutes / last->minutes, date_of(last), 100 * (1 - records[2].minutes / records[1].minutes));
 }

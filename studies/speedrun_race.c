@@ -10,7 +10,7 @@
 #include "studies/descend.h"
 #include "studies/speedrun.h"
 
-enum { EVALUATIONS = 20, WARM = 10, TIMED = 40 /* a multiple of the steps between changes of a basis */ };
+enum { EVALUATIONS = 20, BLOCK = 10 /* as many steps as between changes of a basis */, BLOCKS = 5 /* timed, after one to warm up */ };
 
 typedef struct method {
     const char *name, *optimizer, *params; /* params: JSON, without the learning rate */
@@ -34,7 +34,7 @@ static const method methods[RV_METHODS] = {
     [RV_NO_MOMENTUM] = {"Muon without momentum", "muon", "{\"momentum\": 0, \"nesterov\": false}", 0.0025, true, false},
 };
 
-static const double lengths[RV_LENGTHS] = {1, 0.75, 0.5, 0.375, 0.25, 0.125};
+static const double lengths[RV_LENGTHS] = {1, 0.5, 0.375, 0.25, 0.125};
 
 const char *rv_race_name(int m)
 {
@@ -52,7 +52,8 @@ void rv_race_init(rv_race *race, rv_study_run *run, const rv_speedrun_params *pa
                                     .width = narrow ? params->width / 2 : wide ? 2 * params->width : params->width,
                                     .lengths = 1,
                                     .length = {params->steps},
-                                    .step_seconds = NAN};
+                                    .step_seconds = NAN,
+                                    .reached = NAN};
     }
 }
 
@@ -78,13 +79,13 @@ static json_t *optimizer_params(const rv_racer *r, double lr, int64_t steps)
 
 /* The hidden matrices to the method, embeddings and vectors to AdamW at the rate that was best for
  * AdamW at this width; or everything to the method. */
-static json_t *optimizer_rules(const rv_race *race, const rv_racer *r)
+static json_t *optimizer_rules(const rv_racer *r)
 {
     const method *m = &methods[r->method];
     if (!m->hidden)
         return json_pack("[{s:s}]", "method", m->optimizer);
     return json_pack("[{s:s,s:s},{s:s,s:{s:f,s:f,s:f}}]", "role", "hidden", "method", m->optimizer, "method", "adamw", "params", "lr",
-                     race->racer[r->adamw].best, "beta2", 0.99, "weight_decay", 0.0);
+                     r->rest, "beta2", 0.99, "weight_decay", 0.0);
 }
 
 static char *config_text(const rv_race *race, const rv_race_run *q)
@@ -99,7 +100,7 @@ static char *config_text(const rv_race *race, const rv_race_run *q)
                               "checkpoint_every", (json_int_t)q->steps, "clip", 1.0, "target", 0.0, "stop_at_target", false);
     json_t *shape = m->unscheduled ? json_object() : json_pack("{s:f,s:f}", "warmup_fraction", 1.0 / EVALUATIONS, "decay_fraction", 0.3);
     json_t *config = json_pack("{s:s,s:o,s:s,s:o,s:o,s:s,s:o,s:o}", "workload", "char-lm", "workload_params", network, "optimizer", m->optimizer,
-                               "optimizer_params", optimizer_params(r, q->lr, q->steps), "optimizer_rules", optimizer_rules(race, r), "schedule",
+                               "optimizer_params", optimizer_params(r, q->lr, q->steps), "optimizer_rules", optimizer_rules(r), "schedule",
                                m->unscheduled ? "constant" : "wsd", "schedule_params", shape, "train", train);
     char *text = config ? rv_json_text(config, 0) : NULL;
     json_decref(config);
@@ -217,6 +218,8 @@ static bool widen(rv_race *race, int racer)
 
 rv_status rv_race_sweep(rv_race *race, const int *racers, int count, double from, double to, rv_error *err)
 {
+    for (int i = 0; i < count; i++)
+        race->racer[racers[i]].rest = race->racer[race->racer[racers[i]].adamw].best;
     for (bool more = true; more;) {
         for (int i = 0; i < count; i++)
             for (int k = 0; k < race->racer[racers[i]].rates; k++)
@@ -239,11 +242,37 @@ static rv_status ask_seeds(rv_race *race, int racer, int64_t steps, rv_error *er
     return RV_OK;
 }
 
+/* A rate that was best with seed 0 may be too large for others.  Where the mean over seeds is worse than
+ * what the rate below it had, that one is run with all seeds, and taken if its mean is better. */
+static rv_status confirm(rv_race *race, int racer, double from, double to, bool *changed, rv_error *err)
+{
+    rv_racer *r = &race->racer[racer];
+    int64_t steps = race->params->steps;
+    double best = r->best, mean = rv_race_mean(race, racer, steps);
+    int k = 0;
+    while (r->rate[k] != best)
+        k++;
+    if (k == 0 || !(mean > rv_race_trial(race, racer, r->rate[k - 1], steps, 0)->final))
+        return RV_OK;
+    r->best = r->rate[k - 1];
+    RV_TRY(ask_seeds(race, racer, steps, err));
+    RV_TRY(run_asked(race, from, to, err));
+    *changed = rv_race_mean(race, racer, steps) < mean;
+    r->best = *changed ? r->best : best;
+    return RV_OK;
+}
+
 rv_status rv_race_seeds(rv_race *race, double from, double to, rv_error *err)
 {
     for (int i = 0; i < RV_RACERS; i++)
         RV_TRY(ask_seeds(race, i, race->params->steps, err));
-    return run_asked(race, from, to, err);
+    RV_TRY(run_asked(race, from, to, err));
+    for (int i = 0; i < RV_RACERS; i++)
+        for (bool changed = true; changed;) {
+            changed = false;
+            RV_TRY(confirm(race, i, from, to, &changed, err));
+        }
+    return RV_OK;
 }
 
 rv_status rv_race_shorten(rv_race *race, double from, double to, rv_error *err)
@@ -287,36 +316,55 @@ double rv_race_needed(const rv_race *race, int racer, uint64_t seed)
     return exp(x + (goal - a) / (b - a) * (y - x));
 }
 
+double rv_race_crossing(const rv_race *race, int racer, double level)
+{
+    double sum = 0;
+    for (int s = 0; s < race->run->seeds; s++) {
+        const rv_study_trial *t = rv_race_trial(race, racer, race->racer[racer].best, race->params->steps, (uint64_t)s);
+        int k = 1;
+        while (t && k < t->count && !(t->value[k] <= level))
+            k++;
+        if (!t || k >= t->count)
+            return NAN;
+        double share = (t->value[k - 1] - level) / (t->value[k - 1] - t->value[k]);
+        sum += t->step[k - 1] + fmax(share, 0) * (t->step[k] - t->step[k - 1]);
+    }
+    return sum / race->run->seeds;
+}
+
 /* ---- cost ---------------------------------------------------------------------------------------- */
 
 typedef struct stopwatch {
-    double begin, end;
+    double last, least; /* least: the fastest block, which neighbours disturbed least */
 } stopwatch;
 
 static rv_status watch(void *context, int64_t step, const void *w, double loss, rv_error *err)
 {
     stopwatch *watch = context;
-    struct timespec now;
+    struct timespec time;
     (void)w, (void)loss, (void)err;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    watch->end = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-    if (step == WARM)
-        watch->begin = watch->end;
+    if (step % BLOCK != 0)
+        return RV_OK;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    double now = (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+    if (step > BLOCK)
+        watch->least = fmin(watch->least, now - watch->last);
+    watch->last = now;
     return RV_OK;
 }
 
 static rv_status time_steps(const rv_race *race, rv_racer *r, rv_objective *o, rv_error *err)
 {
-    stopwatch time = {0};
-    json_t *params = optimizer_params(r, r->best / 100, race->params->steps), *rules = optimizer_rules(race, r);
+    stopwatch time = {.least = HUGE_VAL};
+    json_t *params = optimizer_params(r, r->best / 100, race->params->steps), *rules = optimizer_rules(r);
     char *params_text = rv_json_text(params, 0), *rules_text = rv_json_text(rules, 0);
     float *w = rv_study_vector(o, err);
-    rv_descent d = {.objective = o, .method = methods[r->method].optimizer, .params = params_text, .rules = rules_text, .steps = WARM + TIMED,
+    rv_descent d = {.objective = o, .method = methods[r->method].optimizer, .params = params_text, .rules = rules_text, .steps = (1 + BLOCKS) * BLOCK,
                     .observe = watch, .context = &time};
     rv_status status = w && params_text && rules_text ? rv_objective_init(o, 0, w, err) : rv_fail(err, RV_E_MEMORY, "no memory to time a step");
     if (status == RV_OK)
         status = rv_descend(&d, w, err);
-    r->step_seconds = d.diverged ? NAN : (time.end - time.begin) / TIMED;
+    r->step_seconds = d.diverged ? NAN : time.least / BLOCK;
     json_decref(params);
     json_decref(rules);
     free(params_text);

@@ -117,7 +117,8 @@ typedef enum rv_purpose {
     RV_RANDOM_PROBE,     /* directions of probes */
     RV_RANDOM_SEARCH,    /* hyperparameter samplers */
     RV_RANDOM_RESAMPLE,  /* bootstrap of scores */
-    RV_RANDOM_CURVE      /* points of a curve that is trained */
+    RV_RANDOM_CURVE,     /* points of a curve that is trained */
+    RV_RANDOM_LABELS     /* labels drawn from a model's output */
 } rv_purpose;
 
 /* The stream that numbers are drawn from; step < 2^56. */

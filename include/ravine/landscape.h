@@ -99,7 +99,8 @@ RV_API rv_status rv_pca(const rv_objective *objective, const void *const *points
 
 /* Ritz pairs of `steps` Lanczos steps from direction 0 of seed: the `top` largest
  * eigenvalues, in descending order, then the `bottom` smallest, in ascending order; their
- * vectors [top + bottom][size], of length 1.  residual: |H v - value v| by the recurrence.
+ * vectors [top + bottom][size], of length 1.  residual: |H v - value v| by a product of its own; where
+ * products are not those of one symmetric matrix (kinks) it says so; the recurrence's bound does not.
  * RV_E_ARGUMENT when the Krylov space has fewer than top + bottom dimensions. */
 RV_API rv_status rv_probe_eigenvectors(const rv_probe_target *probe, const void *w, uint64_t seed, int steps, int top,
                                        int bottom, rv_eigen *pairs, double *vectors, rv_error *err);

@@ -42,6 +42,8 @@ typedef struct rv_objective_methods {
     /* hv <- exact Hessian of the mini-batch's loss times v, float64 [layout size] with zero
      * gaps, whatever the dtype.  NULL: gradients only. */
     rv_status (*hessian_vector)(rv_objective *, const void *w, rv_batch, const double *v, double *hv, rv_error *);
+    /* NULL: there are no labels to draw. */
+    rv_status (*sampled_grad)(rv_objective *, const void *w, rv_batch, void *g, double *loss, rv_error *);
 } rv_objective_methods;
 
 /* Filled by its constructor; read by everyone. */
@@ -65,6 +67,13 @@ RV_API rv_status rv_objective_init(rv_objective *objective, uint64_t seed, void 
  * the name of the first operation or tensor. */
 RV_API rv_status rv_objective_value_grad(rv_objective *objective, const void *w, rv_batch batch,
                                          void *g, double *loss, rv_error *err);
+
+/* The same with labels drawn from the model's own output in place of the data's, by Philox at
+ * (seed, RV_RANDOM_LABELS, step, number of the label in the batch); running statistics stay.  For B
+ * labels, B times the square of g estimates the diagonal of the Gauss-Newton matrix (Gauss-Newton-Bartlett,
+ * Liu et al. 2023, algorithm 2).  RV_E_UNSUPPORTED where the objective has no classes. */
+RV_API rv_status rv_objective_sampled_grad(rv_objective *objective, const void *w, rv_batch batch,
+                                           void *g, double *loss, rv_error *err);
 
 /* Evaluation mode: no gradient, no randomness, state unchanged.  Metrics depend on
  * (w, state, split) only. */

@@ -56,7 +56,8 @@ RV_API rv_status rv_probe_gradient(const rv_probe_target *probe, const void *w, 
 
 /* hv <- H v: exact where the objective offers it, otherwise a central difference of gradients
  * with step cbrt(epsilon) (1 + |w| / sqrt(n)) along v / |v|: about nine digits in float64,
- * four in float32. */
+ * four in float32.  Both hold for smooth functions: a loss with kinks (ReLU) has no Hessian where
+ * a step crosses them, and the differences are then not the products of one symmetric matrix. */
 RV_API rv_status rv_probe_hessian_vector(const rv_probe_target *probe, const void *w, const double *v, double *hv,
                                          rv_error *err);
 

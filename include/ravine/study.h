@@ -55,6 +55,7 @@ RV_API const char *rv_claim_expected(const rv_claim *claim, char *text, size_t s
 typedef struct rv_study_options {
     const char *dir;  /* results go here; made if missing */
     const char *data; /* folder of data sets, or NULL: procedural data */
+    const char *language; /* "en" or "ru", in which the page opens; NULL: "en".  Both are in it. */
     int seeds;        /* 0: the study's own number */
     bool quick;
     int threads;      /* >= 1; results do not depend on it */
@@ -71,11 +72,17 @@ typedef struct rv_study_verdict {
     double seconds;
 } rv_study_verdict;
 
-/* Runs a study and writes DIR/study.json, DIR/index.html (self-contained) and one CSV per
- * figure.  json (may be NULL) receives {"study","claims":[{"claim","source","expected",
+/* Runs a study and writes DIR/study.json, DIR/index.html (self-contained), DIR/still.json (its
+ * first figure, small, for the gallery) and one CSV per figure.  json (may be NULL) receives {"study","claims":[{"claim","source","expected",
  * "measured","holds",..}],"figures":[..],"seconds"}; caller frees with free(). */
 RV_API rv_status rv_study_execute(const rv_study *study, const rv_study_options *options,
                                   rv_study_verdict *verdict, char **json, rv_error *err);
+
+/* Writes DIR/index.html, a page that links DIR/NAME/index.html of every study that left results
+ * there, in the order of registration, which is that of the lecture; language as above. */
+RV_API rv_status rv_study_gallery(const char *dir, const char *language, rv_error *err);
+/* Whether dir holds the results of several studies, and no index.html but Ravine's. */
+RV_API bool rv_study_gallery_wanted(const char *dir);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
 /* The network objective: fills shards from the source, runs them on the pool and adds
- * their gradients; what a shard computes depends on its number, never on its worker. */
+ * their gradients (shards.h). */
 #include "objective/network.h"
 
 #include <assert.h>
@@ -8,59 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/arena.h"
 #include "objective/metric.h"
-#include "objective/reduce.h"
-#include "objective/sampler.h"
+#include "objective/shards.h"
 
 enum { RECOMPUTE_BATCHES = 16 };
 static const double STATISTICS_MOMENTUM = 0.1; /* of the running statistics, as torch's default */
 
-/* What one shard leaves behind. */
-typedef struct shard_result {
-    double loss[2]; /* sum, weight */
-    double correct, counted;
-    rv_status status;
-    rv_error error;
-} shard_result;
-
-/* A plan for one number of rows, with a runner for every worker. */
-typedef struct model {
-    rv_graph *graph;
-    rv_plan *plan;
-    rv_runner **runners; /* [workers] */
-    int64_t rows;        /* examples of a shard */
-} model;
-
-typedef struct network_objective {
-    rv_objective base;
-    rv_source *source;
-    rv_pool *pool;
-    int workers, shards;
-    int64_t evaluation_limit;
-    int64_t classes;        /* of a row of the output "logits"; 0: there are no labels to compare with */
-    model train, evaluation;
-    rv_sampler sampler;
-    int64_t *ids;           /* [shards * rows], -1 beyond the batch */
-    rv_arena gradients;     /* [shards][layout size] */
-    void *gradient[RV_SHARDS_MOST];
-    char *statistics;       /* [shards][state size] of the batch just run */
-    shard_result *results;  /* [max(shards, evaluation shards)] */
-} network_objective;
-
-/* One pass over shards, as the tasks of the pool see it. */
-typedef struct pass {
-    network_objective *o;
-    const void *w;
-    rv_batch batch;
-    rv_split split;
-    int64_t examples; /* of the evaluated split */
-    bool backward;
-} pass;
-
 /* ---- construction ------------------------------------------------------ */
 
-static rv_status build_model(model *m, const rv_network *network, int64_t rows, int workers,
+static rv_status build_model(rv_network_model *m, const rv_network *network, int64_t rows, int workers,
                              rv_plan_options options, rv_error *err)
 {
     m->rows = rows;
@@ -86,7 +42,7 @@ static rv_status build_model(model *m, const rv_network *network, int64_t rows, 
     return RV_OK;
 }
 
-static void release_model(model *m, int workers)
+static void release_model(rv_network_model *m, int workers)
 {
     for (int i = 0; m->runners && i < workers; i++)
         rv_runner_free(m->runners[i]);
@@ -97,7 +53,7 @@ static void release_model(model *m, int workers)
 
 static void network_free(rv_objective *objective)
 {
-    network_objective *o = (network_objective *)objective;
+    rv_network_objective *o = (rv_network_objective *)objective;
     release_model(&o->train, o->workers);
     release_model(&o->evaluation, o->workers);
     rv_sampler_release(&o->sampler);
@@ -110,14 +66,14 @@ static void network_free(rv_objective *objective)
     free(o);
 }
 
-static int64_t limited(const network_objective *o, rv_split split)
+static int64_t limited(const rv_network_objective *o, rv_split split)
 {
     int64_t n = o->source->examples[split];
     return o->evaluation_limit > 0 && o->evaluation_limit < n ? o->evaluation_limit : n;
 }
 
 /* The number of evaluation shards of the largest split. */
-static int64_t evaluation_shards(const network_objective *o)
+static int64_t evaluation_shards(const rv_network_objective *o)
 {
     int64_t most = 1;
     for (int split = 0; split < 3; split++) {
@@ -127,7 +83,7 @@ static int64_t evaluation_shards(const network_objective *o)
     return most;
 }
 
-static rv_status allocate(network_objective *o, rv_error *err)
+static rv_status allocate(rv_network_objective *o, rv_error *err)
 {
     size_t element = rv_dtype_size(o->base.dtype), shards = (size_t)o->shards;
     size_t vector = rv_arena_align((size_t)o->base.layout->size * element);
@@ -150,7 +106,7 @@ static rv_status allocate(network_objective *o, rv_error *err)
     return RV_OK;
 }
 
-static rv_status construct(network_objective *o, const rv_network *network, const rv_workload_env *env,
+static rv_status construct(rv_network_objective *o, const rv_network *network, const rv_workload_env *env,
                            rv_error *err)
 {
     int64_t batch = env->batch > 0 ? env->batch : network->batch;
@@ -174,140 +130,29 @@ static rv_status construct(network_objective *o, const rv_network *network, cons
     return allocate(o, err);
 }
 
-/* ---- running shards ---------------------------------------------------- */
-
-static void fill(const network_objective *o, rv_runner *runner, rv_split split, const int64_t *ids,
-                 int64_t rows, rv_random augment, uint64_t first)
-{
-    void *inputs[RV_SOURCE_INPUTS];
-    for (int i = 0; i < o->source->inputs; i++)
-        inputs[i] = rv_runner_input(runner, i);
-    o->source->fill(o->source, split, ids, (int)rows, augment, first, o->base.dtype, inputs);
-}
-
-static void *shard_statistics(const network_objective *o, int shard)
-{
-    size_t bytes = (size_t)o->base.state_size * rv_dtype_size(o->base.dtype);
-    return o->statistics ? o->statistics + (size_t)shard * bytes : NULL;
-}
-
-static void train_task(void *context, int task, int worker)
-{
-    const pass *p = context;
-    network_objective *o = p->o;
-    shard_result *result = &o->results[task];
-    rv_runner *runner = o->train.runners[worker];
-    int64_t rows = o->train.rows;
-    rv_random augment = {p->batch.seed, RV_RANDOM_AUGMENT, p->batch.step};
-    uint64_t first = (uint64_t)p->batch.part * (uint64_t)o->base.examples + (uint64_t)(task * rows);
-    fill(o, runner, RV_SPLIT_TRAIN, o->ids + task * rows, rows, augment, first);
-    rv_shard shard = {.seed = p->batch.seed, .step = p->batch.step,
-                      .shard = p->batch.part * o->shards + task, .training = true};
-    result->status = rv_runner_forward(runner, p->w, shard_statistics(o, task), shard, result->loss,
-                                       &result->error);
-    if (result->status == RV_OK && p->backward)
-        result->status = rv_runner_backward(runner, p->w, o->gradient[task], &result->error);
-}
-
-/* Counts the rows whose largest logit stands at the label. */
-#define COUNT_CORRECT(name, real)                                                          \
-    static void name(const real *logits, const int32_t *labels, int64_t rows, int64_t classes, \
-                     shard_result *result)                                                     \
-    {                                                                                      \
-        for (int64_t r = 0; r < rows; r++) {                                               \
-            if (labels[r] < 0)                                                             \
-                continue;                                                                  \
-            const real *row = logits + r * classes;                                        \
-            int64_t best = 0;                                                              \
-            for (int64_t c = 1; c < classes; c++)                                          \
-                best = row[c] > row[best] ? c : best;                                      \
-            result->counted += 1;                                                          \
-            result->correct += best == labels[r];                                          \
-        }                                                                                  \
-    }
-
-COUNT_CORRECT(count_correct_f32, float)
-COUNT_CORRECT(count_correct_f64, double)
-
-static void count_correct(const network_objective *o, rv_runner *runner, shard_result *result)
-{
-    int last = o->source->inputs - 1;
-    const void *logits = rv_runner_output(runner, "logits");
-    const int32_t *labels = rv_runner_input(runner, last);
-    int64_t rows = o->evaluation.rows * rv_shape_size(&o->source->input_shape[last]);
-    if (o->base.dtype == RV_F64)
-        count_correct_f64(logits, labels, rows, o->classes, result);
-    else
-        count_correct_f32(logits, labels, rows, o->classes, result);
-}
-
-static void evaluate_task(void *context, int task, int worker)
-{
-    const pass *p = context;
-    network_objective *o = p->o;
-    shard_result *result = &o->results[task];
-    rv_runner *runner = o->evaluation.runners[worker];
-    int64_t rows = o->evaluation.rows, all = o->source->examples[p->split];
-    *result = (shard_result){.status = RV_OK};
-    for (int64_t done = 0; done < rows;) {
-        /* a limited split is evaluated at evenly spaced examples */
-        int64_t ids[256], n = rows - done < 256 ? rows - done : 256;
-        for (int64_t i = 0; i < n; i++) {
-            int64_t k = task * rows + done + i;
-            ids[i] = k < p->examples ? (int64_t)((double)k * (double)all / (double)p->examples) : -1;
-        }
-        void *inputs[RV_SOURCE_INPUTS];
-        for (int i = 0; i < o->source->inputs; i++) {
-            size_t element = o->source->input_dtype[i] == RV_I32 ? sizeof(int32_t)
-                                                                  : rv_dtype_size(o->base.dtype);
-            size_t stride = (size_t)rv_shape_size(&o->source->input_shape[i]) * element;
-            inputs[i] = (char *)rv_runner_input(runner, i) + (size_t)done * stride;
-        }
-        o->source->fill(o->source, p->split, ids, (int)n, (rv_random){0, RV_RANDOM_AUGMENT, 0}, 0,
-                        o->base.dtype, inputs);
-        done += n;
-    }
-    rv_shard shard = {.shard = task, .training = false};
-    result->status = rv_runner_forward(runner, p->w, o->base.state, shard, result->loss, &result->error);
-    if (result->status == RV_OK && o->classes > 0)
-        count_correct(o, runner, result);
-}
-
-/* The first failure in order of the shards. */
-static rv_status first_failure(const network_objective *o, int64_t count, rv_error *err)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (o->results[i].status != RV_OK) {
-            if (err)
-                *err = o->results[i].error;
-            return rv_fail_prefix(err, o->results[i].status, "%s", o->base.name);
-        }
-    return RV_OK;
-}
-
 /* ---- the objective's methods ------------------------------------------- */
 
 static rv_status network_init(rv_objective *objective, uint64_t seed, void *w, rv_error *err)
 {
     (void)err;
-    network_objective *o = (network_objective *)objective;
+    rv_network_objective *o = (rv_network_objective *)objective;
     rv_plan_init(o->train.plan, seed, w, o->base.state);
     return RV_OK;
 }
 
-static double state_at(const network_objective *o, const void *vector, int64_t i)
+static double state_at(const rv_network_objective *o, const void *vector, int64_t i)
 {
     return o->base.dtype == RV_F64 ? ((const double *)vector)[i] : (double)((const float *)vector)[i];
 }
 
 /* state += momentum * (mean of the shards' statistics - state), in order of the shards. */
-static void blend_statistics(network_objective *o, double momentum)
+static void blend_statistics(rv_network_objective *o, double momentum)
 {
     for (int64_t i = 0; i < o->base.state_size; i++) {
         double sum = 0, used = 0;
         for (int s = 0; s < o->shards; s++)
             if (o->results[s].loss[1] > 0) {
-                sum += state_at(o, shard_statistics(o, s), i);
+                sum += state_at(o, rv_network_statistics(o, s), i);
                 used += 1;
             }
         if (used == 0)
@@ -320,7 +165,7 @@ static void blend_statistics(network_objective *o, double momentum)
     }
 }
 
-static rv_status name_nonfinite(const network_objective *o, const void *g, rv_error *err)
+static rv_status name_nonfinite(const rv_network_objective *o, const void *g, rv_error *err)
 {
     const rv_layout *layout = o->base.layout;
     for (int t = 0; t < layout->count; t++) {
@@ -334,13 +179,12 @@ static rv_status name_nonfinite(const network_objective *o, const void *g, rv_er
 }
 
 /* Runs the shards of a batch forward, and backward if asked; loss = their (sum, weight). */
-static rv_status run_batch(network_objective *o, const void *w, rv_batch batch, bool backward,
-                           double loss[2], rv_error *err)
+static rv_status run_batch(rv_network_pass p, double loss[2], rv_error *err)
 {
-    rv_sampler_batch(&o->sampler, batch, o->ids);
-    pass p = {.o = o, .w = w, .batch = batch, .backward = backward};
-    rv_pool_run(o->pool, o->shards, train_task, &p);
-    RV_TRY(first_failure(o, o->shards, err));
+    rv_network_objective *o = p.o;
+    rv_sampler_batch(&o->sampler, p.batch, o->ids);
+    rv_pool_run(o->pool, o->shards, rv_network_train_shard, &p);
+    RV_TRY(rv_network_failure(o, o->shards, err));
     loss[0] = loss[1] = 0;
     for (int s = 0; s < o->shards; s++) {
         loss[0] += o->results[s].loss[0];
@@ -349,36 +193,50 @@ static rv_status run_batch(network_objective *o, const void *w, rv_batch batch, 
     return RV_OK;
 }
 
-static rv_status network_value_grad(rv_objective *objective, const void *w, rv_batch batch, void *g,
-                                    double *loss, rv_error *err)
+static rv_status gradient(rv_network_objective *o, const void *w, rv_batch batch, bool drawn, void *g, double *loss,
+                          rv_error *err)
 {
-    network_objective *o = (network_objective *)objective;
     double total[2];
     RV_TRY(rv_plan_pack(o->train.plan, w, o->pool, err));
-    RV_TRY(run_batch(o, w, batch, true, total, err));
+    RV_TRY(run_batch((rv_network_pass){.o = o, .w = w, .batch = batch, .backward = true, .drawn = drawn}, total, err));
     if (!(total[1] > 0))
         return rv_fail(err, RV_E_RANGE, "%s: step %llu: the batch has no example with a label", o->base.name,
                        (unsigned long long)batch.step);
     *loss = total[0] / total[1];
     bool finite = rv_reduce_shards((const void *const *)o->gradient, o->shards, o->base.layout->size, o->base.dtype,
                                    1 / total[1], g, o->pool);
-    if (!finite)
-        return name_nonfinite(o, g, err);
+    return finite ? RV_OK : name_nonfinite(o, g, err);
+}
+
+static rv_status network_value_grad(rv_objective *objective, const void *w, rv_batch batch, void *g,
+                                    double *loss, rv_error *err)
+{
+    rv_network_objective *o = (rv_network_objective *)objective;
+    RV_TRY(gradient(o, w, batch, false, g, loss, err));
     blend_statistics(o, STATISTICS_MOMENTUM);
     return RV_OK;
+}
+
+static rv_status network_sampled_grad(rv_objective *objective, const void *w, rv_batch batch, void *g,
+                                      double *loss, rv_error *err)
+{
+    rv_network_objective *o = (rv_network_objective *)objective;
+    if (o->classes == 0)
+        return rv_fail(err, RV_E_UNSUPPORTED, "%s: has no classes that labels could be drawn from", o->base.name);
+    return gradient(o, w, batch, true, g, loss, err);
 }
 
 static rv_status network_evaluate(rv_objective *objective, const void *w, rv_split split,
                                   rv_metrics *metrics, rv_error *err)
 {
-    network_objective *o = (network_objective *)objective;
-    pass p = {.o = o, .w = w, .split = split, .examples = limited(o, split)};
+    rv_network_objective *o = (rv_network_objective *)objective;
+    rv_network_pass p = {.o = o, .w = w, .split = split, .examples = limited(o, split)};
     if (p.examples == 0)
         return rv_fail(err, RV_E_UNSUPPORTED, "%s has no %s split", o->base.name, rv_split_name(split));
     RV_TRY(rv_plan_pack(o->evaluation.plan, w, o->pool, err));
     int64_t shards = (p.examples + o->evaluation.rows - 1) / o->evaluation.rows;
-    rv_pool_run(o->pool, (int)shards, evaluate_task, &p);
-    RV_TRY(first_failure(o, shards, err));
+    rv_pool_run(o->pool, (int)shards, rv_network_evaluate_shard, &p);
+    RV_TRY(rv_network_failure(o, shards, err));
     double loss[2] = {0, 0}, correct = 0, counted = 0;
     for (int64_t s = 0; s < shards; s++) {
         loss[0] += o->results[s].loss[0];
@@ -394,11 +252,12 @@ static rv_status network_evaluate(rv_objective *objective, const void *w, rv_spl
 
 static rv_status network_recompute(rv_objective *objective, const void *w, rv_error *err)
 {
-    network_objective *o = (network_objective *)objective;
+    rv_network_objective *o = (rv_network_objective *)objective;
     RV_TRY(rv_plan_pack(o->train.plan, w, o->pool, err));
     for (int k = 0; k < RECOMPUTE_BATCHES; k++) {
         double loss[2];
-        RV_TRY(run_batch(o, w, (rv_batch){.seed = 0, .step = (uint64_t)k, .parts = 1}, false, loss, err));
+        const rv_batch batch = {.seed = 0, .step = (uint64_t)k, .parts = 1};
+        RV_TRY(run_batch((rv_network_pass){.o = o, .w = w, .batch = batch}, loss, err));
         blend_statistics(o, 1.0 / (k + 1)); /* the mean over the batches so far */
     }
     return RV_OK;
@@ -406,13 +265,13 @@ static rv_status network_recompute(rv_objective *objective, const void *w, rv_er
 
 static const rv_objective_methods methods = {.init = network_init, .value_grad = network_value_grad,
                                              .evaluate = network_evaluate, .recompute = network_recompute,
-                                             .free = network_free};
+                                             .free = network_free, .sampled_grad = network_sampled_grad};
 
 rv_status rv_network_new(rv_objective **out, const rv_network *network, const rv_workload_env *env,
                          rv_error *err)
 {
     assert(network->shards >= 1 && network->shards <= RV_SHARDS_MOST);
-    network_objective *o = calloc(1, sizeof *o);
+    rv_network_objective *o = calloc(1, sizeof *o);
     if (!o) {
         rv_source_free(network->source);
         return rv_fail(err, RV_E_MEMORY, "%s: no memory", network->name);

@@ -31,6 +31,15 @@ rv_status rv_objective_value_grad(rv_objective *objective, const void *w, rv_bat
     return objective->methods->value_grad(objective, w, batch, g, loss, err);
 }
 
+rv_status rv_objective_sampled_grad(rv_objective *objective, const void *w, rv_batch batch, void *g,
+                                    double *loss, rv_error *err)
+{
+    assert(batch.parts >= 1 && batch.part >= 0 && batch.part < batch.parts);
+    if (!objective->methods->sampled_grad)
+        return rv_fail(err, RV_E_UNSUPPORTED, "%s: has no classes that labels could be drawn from", objective->name);
+    return objective->methods->sampled_grad(objective, w, batch, g, loss, err);
+}
+
 rv_status rv_objective_evaluate(rv_objective *objective, const void *w, rv_split split,
                                 rv_metrics *metrics, rv_error *err)
 {

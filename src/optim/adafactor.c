@@ -14,27 +14,22 @@
 #include <float.h>
 #include <math.h>
 
+#include "optim/factored.h"
 #include "optim/method.h"
 #include "optim/rows.h"
 
 typedef struct factor_args {
-    double weight;    /* of the new sample */
-    double add;       /* to g^2 */
-    double least;     /* of sqrt(V) and of mean(R); 0: no bound */
-    double clip;      /* rms of u */
-    double lr, decay; /* decay: 1 - the factor on old weights, over e in form timm */
-    double beta1;
-    bool scale;       /* by rms(x) */
-    double eps_scale;
+    double weight;      /* of the new sample */
+    double add;         /* to g^2 */
+    double least;       /* of sqrt(V) and of mean(R); 0: no bound */
+    double most;        /* of 1/sqrt(V) */
+    double lr, beta1;
+    bool scale;         /* by rms(x) */
+    void *const *rooms; /* [tensors], each an rv_factor_room */
 } factor_args;
 
-/* A tensor seen as [outer, a, mid, b, inner], factored over a and b. */
-typedef struct factor_view {
-    int64_t outer, a, mid, b, inner;
-    bool factored;
-} factor_view;
-
 enum { SLOT_R, SLOT_C, SLOT_V, SLOT_M };
+enum { SUM_U, SUM_W };
 
 #define FACTOR_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                              \
     REAL(lr, 1e-2, 0, HUGE_VAL, RV_HP_FREE, "learning rate; where it is relative, its upper bound beside 1/sqrt(t)") \
@@ -94,11 +89,11 @@ static bool factored_axes(const rv_shape *shape, const factor_params *p, int *fi
     return shape->dim[rank - 2] > least && shape->dim[rank - 1] > least;
 }
 
-static factor_view view_of(const rv_tensor *tensor, const void *params)
+static rv_factor_view view_of(const rv_tensor *tensor, const void *params)
 {
     const rv_shape *shape = &tensor->shape;
     int first = 0, second = 0;
-    factor_view view = {.outer = 1, .a = 1, .mid = 1, .b = 1, .inner = 1};
+    rv_factor_view view = {.outer = 1, .a = 1, .mid = 1, .b = 1, .inner = 1};
     view.factored = factored_axes(shape, params, &first, &second);
     for (int k = 0; k < shape->rank && view.factored; k++)
         *(k < first     ? &view.outer
@@ -107,22 +102,6 @@ static factor_view view_of(const rv_tensor *tensor, const void *params)
           : k == second ? &view.b
                         : &view.inner) *= shape->dim[k];
     return view;
-}
-
-static int64_t rows_of(const factor_view *v)
-{
-    return v->outer * v->a * v->mid * v->inner;
-}
-
-static int64_t columns_of(const factor_view *v)
-{
-    return v->outer * v->mid * v->b * v->inner;
-}
-
-/* Where the columns of line number i of [outer, a, mid] begin. */
-static int64_t column_of(const factor_view *v, int64_t i)
-{
-    return (i / (v->a * v->mid) * v->mid + i % v->mid) * v->b * v->inner;
 }
 
 #define RV_KERNEL_FILE "optim/adafactor.c"
@@ -144,15 +123,15 @@ static rv_status check(const void *params, rv_error *err)
 
 static bool row_shape(const rv_tensor *tensor, const void *params, rv_shape *shape)
 {
-    const factor_view view = view_of(tensor, params);
-    *shape = RV_SHAPE(rows_of(&view));
+    const rv_factor_view view = view_of(tensor, params);
+    *shape = RV_SHAPE(rv_factor_rows(&view));
     return view.factored;
 }
 
 static bool column_shape(const rv_tensor *tensor, const void *params, rv_shape *shape)
 {
-    const factor_view view = view_of(tensor, params);
-    *shape = RV_SHAPE(columns_of(&view));
+    const rv_factor_view view = view_of(tensor, params);
+    *shape = RV_SHAPE(rv_factor_columns(&view));
     return view.factored;
 }
 
@@ -166,36 +145,107 @@ static bool m_shape(const rv_tensor *tensor, const void *params, rv_shape *shape
     return ((const factor_params *)params)->beta1 > 0 && rv_slot_like(tensor, params, shape);
 }
 
-/* Sums of rows and columns in double, then u. */
-static size_t workspace(const rv_tensor *tensor, const void *params, rv_dtype dtype)
+static size_t room(const rv_tensor *tensor, const void *params, rv_dtype dtype)
 {
-    const factor_view view = view_of(tensor, params);
-    const size_t sums = view.factored ? (size_t)(rows_of(&view) + columns_of(&view)) : 0;
-    return sums * sizeof(double) + (size_t)rv_shape_size(&tensor->shape) * rv_dtype_size(dtype);
+    const rv_factor_view view = view_of(tensor, params);
+    return rv_factor_room_size(&view, dtype);
 }
 
-static rv_fault task(const rv_run *run, const void *context, int tensor, int worker)
+/* Tiles; at least one, which takes the roots. */
+static int tasks(const rv_tensor *tensor, const void *params)
 {
-    return (run->dtype == RV_F32 ? factor_f32 : factor_f64)(run, context, tensor, rv_run_workspace(run, worker));
+    const rv_factor_view view = view_of(tensor, params);
+    const int tiles = rv_factor_tiles(&view);
+    return tiles > 1 ? tiles : 1;
 }
 
-static rv_status step(const rv_run *run)
+/* Lays out the rooms; returns the number of tiles. */
+static int furnish(const rv_run *run)
+{
+    int count = 0;
+    for (int i = 0; i < run->count; i++) {
+        rv_factor_room *r = rv_run_rooms(run)[i];
+        const rv_factor_view view = view_of(&run->tensors[i], run->params);
+        rv_factor_furnish(r, &view, run->dtype, count);
+        count += rv_factor_tiles(&view);
+    }
+    return count;
+}
+
+/* The last tensor whose tiles begin at or before `task`. */
+static int tensor_of(const rv_run *run, const void *context, int task)
+{
+    int low = 0, high = run->count;
+    (void)context;
+    while (high - low > 1) {
+        const int middle = low + (high - low) / 2;
+        const rv_factor_room *r = rv_run_rooms(run)[middle];
+        if (r->first_task <= task)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static rv_fault observe_task(const rv_run *run, const void *context, int task, int worker)
+{
+    (void)worker;
+    const factor_args *args = context;
+    const int tensor = tensor_of(run, NULL, task);
+    const rv_factor_room *r = args->rooms[tensor];
+    return rv_factor_observe(r, run->dtype, run->g[tensor], args->add, task - r->first_task);
+}
+
+static rv_fault roots_task(const rv_run *run, const void *context, int tensor, int worker)
+{
+    (void)worker;
+    const factor_args *args = context;
+    rv_factor_roots(args->rooms[tensor], run->dtype, rv_run_slot(run, tensor, SLOT_R), rv_run_slot(run, tensor, SLOT_C),
+                    args->weight, args->least);
+    return RV_FAULT_NONE;
+}
+
+/* From the sums over a tensor to the length of its step. */
+static void decide(const rv_run *run, const factor_args *args, int tensor, const double *sums, double decay)
+{
+    const factor_params *p = run->params;
+    const double n = (double)rv_shape_size(&run->tensors[tensor].shape);
+    const double e = args->lr * (args->scale ? fmax(p->eps_scale, sqrt(sums[SUM_W] / n)) : 1);
+    rv_factor_room *r = args->rooms[tensor];
+    r->rate = e / fmax(1, sqrt(sums[SUM_U] / n) / p->clip_threshold);
+    r->keep = 1 - decay * (p->form == TIMM ? e : 1);
+}
+
+static factor_args args_of(const rv_run *run)
 {
     const factor_params *p = run->params;
     const double t = (double)run->step, own = run->dtype == RV_F32 ? (double)FLT_EPSILON : DBL_EPSILON;
     const double eps = p->eps > 0 ? p->eps : p->form == TORCH ? own : 1e-30;
     const double bound = p->warmup_init ? 1e-4 * run->lr * t : run->lr;
     const bool relative = p->form == TORCH || p->relative_step;
-    const factor_args args = {.weight = pow(t, -p->decay_rate),
-                              .add = p->form == TORCH ? 0 : eps,
-                              .least = p->form == TORCH ? eps : 0,
-                              .clip = p->clip_threshold,
-                              .lr = relative ? fmin(bound, 1 / sqrt(t)) : run->lr,
-                              .decay = p->weight_decay * (p->form == TORCH ? run->lr : 1),
-                              .beta1 = p->beta1,
-                              .scale = p->form == TORCH || (p->scale_parameter && (relative || p->form == OPTAX)),
-                              .eps_scale = p->eps_scale};
-    return rv_run_each(run, run->count, task, NULL, &args);
+    return (factor_args){.weight = pow(t, -p->decay_rate),
+                         .add = p->form == TORCH ? 0 : eps,
+                         .least = p->form == TORCH ? eps : 0,
+                         .most = p->form == TORCH ? 1 / eps : HUGE_VAL,
+                         .lr = relative ? fmin(bound, 1 / sqrt(t)) : run->lr,
+                         .beta1 = p->beta1,
+                         .scale = p->form == TORCH || (p->scale_parameter && (relative || p->form == OPTAX)),
+                         .rooms = rv_run_rooms(run)};
+}
+
+static rv_status step(const rv_run *run)
+{
+    const factor_params *p = run->params;
+    const factor_args args = args_of(run);
+    double total[RV_MAX_SUMS], (*each)[RV_MAX_SUMS] = rv_run_sums(run);
+    RV_TRY(rv_run_each(run, furnish(run), observe_task, tensor_of, &args));
+    RV_TRY(rv_run_each(run, run->count, roots_task, NULL, &args));
+    RV_TRY(rv_run_sum(run, RV_KERNEL_OF(factor_measure), &args, total, each));
+    for (int i = 0; i < run->count; i++)
+        if (rv_shape_size(&run->tensors[i].shape) > 0)
+            decide(run, &args, i, each[i], p->weight_decay * (p->form == TORCH ? run->lr : 1));
+    return rv_run_map(run, RV_KERNEL_OF(factor), &args);
 }
 
 static const rv_slot slots[] = {
@@ -229,130 +279,89 @@ const rv_method rv_method_adafactor = {
     .slots = slots,
     .slot_count = 4,
     .check = check,
-    .workspace = workspace,
+    .room = room,
+    .tasks = tasks,
     .step = step,
 };
 
 #else
 
-/* One line [b, inner] of a tensor: its squares into the sums of row [inner] and column [b, inner]. */
-static void RV_FN(factor_observe)(const RV_REAL *g, double add, const factor_view *v, double *row, double *column)
+/* 1/sqrt(V) of a tile from the roots of its rows and columns. */
+RV_INLINE void RV_FN(factor_inverse)(const rv_tile *t, const rv_factor_room *r, RV_REAL *inverse)
 {
-    for (int64_t j = 0; j < v->b; j++)
-        for (int64_t l = 0; l < v->inner; l++) {
-            const double x = (double)g[j * v->inner + l], square = x * x + add;
-            row[l] += square;
-            column[j * v->inner + l] += square;
+    const rv_factor_view *v = &r->view;
+    const int64_t line = v->b * v->inner, inner = v->inner;
+    int64_t number = t->at / line, from = t->at % line; /* of the line, and in it */
+    for (int done = 0; done < t->n; number++, from = 0) {
+        const int64_t panel = r->grid.panels == 1 ? 0 : number / (v->a * v->mid) * v->mid + number % v->mid;
+        const RV_REAL *row = (const RV_REAL *)r->row + number * inner;
+        const RV_REAL *column = (const RV_REAL *)r->column + panel * line + from;
+        const int n = line - from < t->n - done ? (int)(line - from) : t->n - done;
+        if (inner == 1) {
+            const RV_REAL one = row[0];
+            RV_EACH (i, n)
+                inverse[done + i] = one * column[i];
+        } else {
+            for (int i = 0; i < n; i++)
+                inverse[done + i] = row[(from + i) % inner] * column[i];
         }
-}
-
-/* u of a line from the roots of its row and column. */
-static void RV_FN(factor_divide)(const RV_REAL *g, RV_REAL *u, double most, const factor_view *v, const double *row,
-                                 const double *column)
-{
-    for (int64_t j = 0; j < v->b; j++)
-        for (int64_t l = 0; l < v->inner; l++) {
-            const int64_t at = j * v->inner + l;
-            const double inverse = row[l] * column[at];
-            u[at] = (RV_REAL)((double)g[at] * (inverse < most ? inverse : most));
-        }
-}
-
-static double RV_FN(factor_rms)(const RV_REAL *x, int64_t n)
-{
-    double lane[RV_SUM_LANES] = {0};
-    RV_FN(rv_dot)(x, x, n, lane);
-    return sqrt(RV_FN(rv_lanes)(lane) / (double)n);
-}
-
-/* slot [n] moves by weight towards sums/size; sums become the new values. */
-static void RV_FN(factor_follow)(RV_REAL *slot, double *sums, int64_t n, double size, double weight)
-{
-    for (int64_t i = 0; i < n; i++) {
-        slot[i] = (RV_REAL)((double)slot[i] + weight * (sums[i] / size - (double)slot[i]));
-        sums[i] = (double)slot[i];
+        done += n;
     }
 }
 
-/* row [rows] becomes sqrt(mean/row), the mean over a, and column [columns] 1/sqrt(column). */
-static void RV_FN(factor_roots)(const factor_view *v, const factor_args *args, double *row, double *column)
+/* u of a tile. */
+RV_INLINE void RV_FN(factor_direction)(const rv_tile *t, const factor_args *a, const rv_factor_room *r, RV_REAL *u)
 {
-    const int64_t stride = v->mid * v->inner;
-    for (int64_t o = 0; o < v->outer; o++)
-        for (int64_t at = 0; at < stride; at++) {
-            double *x = row + o * v->a * stride + at, mean = 0;
-            for (int64_t i = 0; i < v->a; i++)
-                mean += x[i * stride];
-            mean = fmax(mean / (double)v->a, args->least);
-            for (int64_t i = 0; i < v->a; i++)
-                x[i * stride] = sqrt(mean / x[i * stride]);
-        }
-    for (int64_t i = 0; i < columns_of(v); i++)
-        column[i] = 1 / sqrt(column[i]);
-}
-
-/* u = g/sqrt(V) from the factors; sums [rows + columns] is a work area. */
-static void RV_FN(factor_direction)(const rv_run *run, const factor_args *args, int tensor, const factor_view *v,
-                                    double *sums, RV_REAL *u)
-{
-    const RV_REAL *g = run->g[tensor];
-    double *row = sums, *column = sums + rows_of(v);
-    const int64_t lines = v->outer * v->a * v->mid, line = v->b * v->inner;
-    const double most = args->least > 0 ? 1 / args->least : HUGE_VAL;
-    memset(sums, 0, (size_t)(rows_of(v) + columns_of(v)) * sizeof *sums);
-    for (int64_t i = 0; i < lines; i++)
-        RV_FN(factor_observe)(g + i * line, args->add, v, row + i * v->inner, column + column_of(v, i));
-    RV_FN(factor_follow)(rv_run_slot(run, tensor, SLOT_R), row, rows_of(v), (double)v->b, args->weight);
-    RV_FN(factor_follow)(rv_run_slot(run, tensor, SLOT_C), column, columns_of(v), (double)v->a, args->weight);
-    RV_FN(factor_roots)(v, args, row, column);
-    for (int64_t i = 0; i < lines; i++)
-        RV_FN(factor_divide)(g + i * line, u + i * line, most, v, row + i * v->inner, column + column_of(v, i));
-}
-
-/* The same from a second moment of the tensor's shape. */
-static void RV_FN(factor_plain)(const rv_run *run, const factor_args *args, int tensor, int64_t n, RV_REAL *u)
-{
-    const RV_REAL *g = run->g[tensor];
-    RV_REAL *v = rv_run_slot(run, tensor, SLOT_V);
-    const double most = args->least > 0 ? 1 / args->least : HUGE_VAL;
-    for (int64_t i = 0; i < n; i++) {
-        const double square = (double)g[i] * (double)g[i] + args->add;
-        v[i] = (RV_REAL)((double)v[i] + args->weight * (square - (double)v[i]));
-        const double inverse = 1 / sqrt((double)v[i]);
-        u[i] = (RV_REAL)((double)g[i] * (inverse < most ? inverse : most));
+    const RV_REAL most = (RV_REAL)a->most;
+    const RV_REAL *v = t->s[SLOT_V];
+    if (r->view.factored) {
+        RV_FN(factor_inverse)(t, r, u);
+    } else {
+        RV_EACH (i, t->n)
+            u[i] = 1 / RV_MATH(sqrt)(v[i]);
     }
+    RV_EACH (i, t->n)
+        u[i] = t->g[i] * (u[i] < most ? u[i] : most);
 }
 
-static rv_fault RV_FN(factor)(const rv_run *run, const factor_args *args, int tensor, void *work)
+/* Sums of squares of u and of the weights; v, where nothing is factored. */
+RV_TILE_FUNCTION(factor_measure, factor_args)
 {
-    const factor_params *p = run->params;
-    const factor_view view = view_of(&run->tensors[tensor], p);
-    const int64_t n = rv_shape_size(&run->tensors[tensor].shape);
-    RV_REAL *w = run->w[tensor], *m = rv_run_slot(run, tensor, SLOT_M);
-    double *sums = work;
-    RV_REAL *u = (RV_REAL *)(sums + (view.factored ? rows_of(&view) + columns_of(&view) : 0));
-    if (n == 0)
-        return RV_FAULT_NONE;
-    if (!RV_FN(rv_finite)(run->g[tensor], n))
-        return RV_FAULT_GRADIENT;
-    if (view.factored)
-        RV_FN(factor_direction)(run, args, tensor, &view, sums, u);
-    else
-        RV_FN(factor_plain)(run, args, tensor, n, u);
-    const double size = args->scale ? fmax(args->eps_scale, RV_FN(factor_rms)(w, n)) : 1, e = args->lr * size;
-    const RV_REAL rate = (RV_REAL)(e / fmax(1, RV_FN(factor_rms)(u, n) / args->clip));
-    const RV_REAL keep = (RV_REAL)(1 - args->decay * (p->form == TIMM ? e : 1));
-    const RV_REAL beta1 = (RV_REAL)args->beta1, rest1 = (RV_REAL)(1 - args->beta1);
-    for (int64_t i = 0; i < n; i++) {
-        RV_REAL down = rate * u[i];
-        if (m)
-            down = m[i] = beta1 * m[i] + rest1 * down;
-        u[i] = keep * w[i] - down;
+    const rv_factor_room *r = a->rooms[t->tensor];
+    const RV_REAL weight = (RV_REAL)a->weight, add = (RV_REAL)a->add;
+    RV_REAL u[RV_TILE], *v = t->s[SLOT_V];
+    if (!r->view.factored) {
+        RV_EACH (i, t->n)
+            v[i] += weight * (t->g[i] * t->g[i] + add - v[i]);
     }
-    if (!RV_FN(rv_finite)(u, n))
-        return RV_FAULT_UPDATE;
-    memcpy(w, u, (size_t)n * sizeof *w);
-    return RV_FAULT_NONE;
+    RV_FN(factor_direction)(t, a, r, u);
+    RV_FN(rv_dot)(u, u, t->n, t->sum[SUM_U]);
+    if (a->scale)
+        RV_FN(rv_dot)(t->w, t->w, t->n, t->sum[SUM_W]);
 }
+#define RV_KERNEL factor_measure
+#define RV_KERNEL_ARGS factor_args
+#define RV_KERNEL_MEASURES
+#include "optim/kernel_loop.h"
+
+RV_TILE_FUNCTION(factor, factor_args)
+{
+    const rv_factor_room *r = a->rooms[t->tensor];
+    const RV_REAL rate = (RV_REAL)r->rate, keep = (RV_REAL)r->keep;
+    const RV_REAL beta1 = (RV_REAL)a->beta1, rest1 = (RV_REAL)(1 - a->beta1);
+    RV_REAL u[RV_TILE], *m = t->s[SLOT_M];
+    RV_FN(factor_direction)(t, a, r, u);
+    RV_EACH (i, t->n)
+        u[i] *= rate;
+    if (m) {
+        RV_EACH (i, t->n)
+            u[i] = m[i] = beta1 * m[i] + rest1 * u[i];
+    }
+    RV_EACH (i, t->n)
+        t->out[i] = keep * t->w[i] - u[i];
+}
+#define RV_KERNEL factor
+#define RV_KERNEL_ARGS factor_args
+#include "optim/kernel_loop.h"
 
 #endif

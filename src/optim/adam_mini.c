@@ -14,7 +14,19 @@
 typedef struct mini_args {
     double beta1, rest1, keep, rate;
     double root; /* sqrt(1 - beta2^t) */
+    double beta2, rest2, eps;
+    const rv_tensor *tensors; /* NULL: keep is for all of them; else not for vectors */
 } mini_args;
+
+static bool is_vector(rv_role role)
+{
+    return role == RV_ROLE_BIAS || role == RV_ROLE_NORM;
+}
+
+static double mini_keep(const mini_args *a, int tensor)
+{
+    return a->tensors && is_vector(a->tensors[tensor].role) ? 1 : a->keep;
+}
 
 #define RV_KERNEL_FILE "optim/adam_mini.c"
 #include "optim/kernel.h"
@@ -40,11 +52,6 @@ static rv_status check(const void *params, rv_error *err)
     if (p->blocks == HEADS && p->heads == 0)
         return rv_fail(err, RV_E_ARGUMENT, "adam_mini: blocks=heads needs heads, the number of attention heads");
     return RV_OK;
-}
-
-static bool is_vector(rv_role role)
-{
-    return role == RV_ROLE_BIAS || role == RV_ROLE_NORM;
 }
 
 /* What the reference decides by name: biases are as in Adam, matrices have rows, the rest is one block. */
@@ -102,22 +109,25 @@ static void decide(const rv_run *run, const void *context, int tensor, int64_t s
     const mini_params *p = run->params;
     const mini_args *common = context;
     const double v = p->beta2 * rv_segment_get(run, tensor, SLOT_V, segment) + (1 - p->beta2) * (sums[0] / (double)size);
-    const bool decayed = p->decay_vectors || !is_vector(run->tensors[tensor].role);
+    mini_args *a = args;
     rv_segment_put(run, tensor, SLOT_V, segment, v);
-    *(mini_args *)args = *common;
-    ((mini_args *)args)->keep = decayed ? common->keep : 1;
-    ((mini_args *)args)->rate = common->rate / (sqrt(v) / common->root + p->eps);
+    *a = *common;
+    a->keep = mini_keep(common, tensor);
+    a->rate = common->rate / (sqrt(v) / common->root + p->eps);
 }
 
-static const rv_segments segments = {.count = count,
-                                     .start = start,
-                                     .decide = decide,
-                                     .update = {mini_loop_f32, mini_loop_f64},
-                                     .like = 1u << SLOT_M};
+static const rv_segments walk = {.count = count,
+                                 .start = start,
+                                 .decide = decide,
+                                 .update = {mini_loop_f32, mini_loop_f64},
+                                 .single = {mini_single_loop_f32, mini_single_loop_f64},
+                                 .like = 1u << SLOT_M,
+                                 .single_like = 1u << SLOT_V};
 
-static int tasks(const rv_tensor *tensor, const void *params)
+static const rv_segments *segments(const void *params)
 {
-    return rv_segments_tasks(&segments, tensor, params);
+    (void)params;
+    return &walk;
 }
 
 static rv_status step(const rv_run *run)
@@ -127,8 +137,12 @@ static rv_status step(const rv_run *run)
                             .rest1 = 1 - p->beta1,
                             .keep = 1 - run->lr * p->weight_decay,
                             .rate = run->lr / (1 - pow(p->beta1, (double)run->step)),
-                            .root = sqrt(1 - pow(p->beta2, (double)run->step))};
-    return rv_segments_run(run, &segments, &args);
+                            .root = sqrt(1 - pow(p->beta2, (double)run->step)),
+                            .beta2 = p->beta2,
+                            .rest2 = 1 - p->beta2,
+                            .eps = p->eps,
+                            .tensors = p->decay_vectors ? NULL : run->tensors};
+    return rv_segments_run(run, &walk, &args);
 }
 
 static const rv_slot slots[] = {{"m", rv_slot_like, false}, {"v", block_shape, false}};
@@ -154,7 +168,7 @@ const rv_method rv_method_adam_mini = {
     .slots = slots,
     .slot_count = 2,
     .check = check,
-    .tasks = tasks,
+    .segments = segments,
     .step = step,
 };
 
@@ -171,6 +185,23 @@ RV_TILE_FUNCTION(mini, mini_args)
     }
 }
 #define RV_KERNEL mini
+#define RV_KERNEL_ARGS mini_args
+#include "optim/kernel_loop.h"
+
+/* A block of each element: AdamW. */
+RV_TILE_FUNCTION(mini_single, mini_args)
+{
+    const RV_REAL beta1 = (RV_REAL)a->beta1, rest1 = (RV_REAL)a->rest1, beta2 = (RV_REAL)a->beta2;
+    const RV_REAL rest2 = (RV_REAL)a->rest2, eps = (RV_REAL)a->eps, rate = (RV_REAL)a->rate;
+    const RV_REAL keep = (RV_REAL)mini_keep(a, t->tensor), root = (RV_REAL)(1 / a->root);
+    RV_REAL *m = t->s[0], *v = t->s[1];
+    RV_EACH (i, t->n) {
+        m[i] = beta1 * m[i] + rest1 * t->g[i];
+        v[i] = beta2 * v[i] + rest2 * t->g[i] * t->g[i];
+        t->out[i] = keep * t->w[i] - rate * m[i] / (RV_MATH(sqrt)(v[i]) * root + eps);
+    }
+}
+#define RV_KERNEL mini_single
 #define RV_KERNEL_ARGS mini_args
 #include "optim/kernel_loop.h"
 

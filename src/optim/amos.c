@@ -90,21 +90,22 @@ static void decide(const rv_run *run, const void *context, int tensor, int64_t s
                                      .rest = 1 - p->momentum};
 }
 
-static const rv_segments segments = {.count = count,
-                                     .decide = decide,
-                                     .update = {amos_loop_f32, amos_loop_f64},
-                                     .like = 1u << SLOT_M};
+static const rv_segments walk = {.count = count,
+                                 .decide = decide,
+                                 .update = {amos_loop_f32, amos_loop_f64},
+                                 .like = 1u << SLOT_M};
 
-static int tasks(const rv_tensor *tensor, const void *params)
+static const rv_segments *segments(const void *params)
 {
-    return rv_segments_tasks(&segments, tensor, params);
+    (void)params;
+    return &walk;
 }
 
 static rv_status step(const rv_run *run)
 {
     const amos_params *p = run->params;
     const amos_args args = {.correction = 1 - pow(p->beta, (double)run->step)};
-    return rv_segments_run(run, &segments, &args);
+    return rv_segments_run(run, &walk, &args);
 }
 
 static const rv_slot slots[] = {{"v", slot_shape, false}, {"b", slot_shape, false}, {"m", momentum_shape, false}};
@@ -131,7 +132,7 @@ const rv_method rv_method_amos = {
     .tolerance = 1e-12,
     .slots = slots,
     .slot_count = 3,
-    .tasks = tasks,
+    .segments = segments,
     .step = step,
 };
 

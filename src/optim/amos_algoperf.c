@@ -179,9 +179,9 @@ static const rv_segments reduced_segments = {.count = count,
                                              .update = {amosap_reduced_loop_f32, amosap_reduced_loop_f64},
                                              .like = 1u << SLOT_M};
 
-static int tasks(const rv_tensor *tensor, const void *params)
+static const rv_segments *segments(const void *params)
 {
-    return rv_segments_tasks(&adam_segments, tensor, params);
+    return of(params)->style == ADAM ? &adam_segments : &reduced_segments;
 }
 
 static rv_status step(const rv_run *run)
@@ -195,7 +195,7 @@ static rv_status step(const rv_run *run)
                               .beta2 = p->beta2,
                               .correct = (1 - p->beta2) / (1 - pow(p->beta2, (double)run->step)),
                               .limit = p->use_nu_clip && run->step > 1 ? 1 / lack : 0};
-    return rv_segments_run(run, p->style == ADAM ? &adam_segments : &reduced_segments, &args);
+    return rv_segments_run(run, segments(p), &args);
 }
 
 static const rv_slot slots[] = {{"m", m_shape, false},
@@ -231,7 +231,7 @@ const rv_method rv_method_amos_algoperf = {
     .tolerance = 1e-12,
     .slots = slots,
     .slot_count = 4,
-    .tasks = tasks,
+    .segments = segments,
     .step = step,
 };
 

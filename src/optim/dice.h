@@ -8,43 +8,24 @@
 
 #include "ravine/core.h"
 
-enum { RV_DICE = 128 }; /* drawn at a time */
+enum { RV_DICE = 128 }; /* elements whose dice are rolled at a time */
 
-/* The lanes of a loop over indices stay a loop until it is vectorised. */
-#if defined(__clang__)
-#define RV_DICE_LANES _Pragma("clang loop vectorize(enable)")
-#else
-#define RV_DICE_LANES _Pragma("GCC unroll 1")
-#endif
+/* Of a block of elements: two words of Philox at (seed, step, position of the block). */
+typedef struct rv_dice_key {
+    uint32_t start, stir;
+} rv_dice_key;
 
-/* Philox4x32-10 of rv_random_block, purpose RV_RANDOM_OPTIMIZER, for sixteen indices beside each
- * other so that it vectorises; dice [RV_DICE] are the halves of word 0 of all of them, then of
- * word 1, and so on. */
-static inline __attribute__((always_inline)) void rv_dice_roll(uint64_t seed, uint64_t step, uint64_t index,
-                                                               uint16_t *dice)
+/* Two dice of 16 bits, the halves of dice[i], for each of the elements index to index + n.  A Philox of
+ * its own for every element costs more than the step; here it says where a counter starts that is
+ * mixed by the multiplications and shifts of lowbias32 (Wellons 2018), with a second word in between. */
+static inline __attribute__((always_inline)) void rv_dice_roll(rv_dice_key key, uint32_t index, int n, uint32_t *dice)
 {
-    enum { N = RV_DICE / 8 };
-    uint32_t c[4][N], key0 = (uint32_t)seed, key1 = (uint32_t)(seed >> 32);
-    for (int i = 0; i < N; i++) {
-        const uint64_t at = index + (uint64_t)i;
-        c[0][i] = (uint32_t)at;
-        c[1][i] = (uint32_t)(at >> 32);
-        c[2][i] = (uint32_t)step;
-        c[3][i] = (uint32_t)(step >> 32) | (uint32_t)RV_RANDOM_OPTIMIZER << 24;
+    for (int i = 0; i < n; i++) {
+        uint32_t x = key.start + index + (uint32_t)i;
+        x = (x ^ x >> 16) * 0x7feb352du;
+        x = (x ^ x >> 15 ^ key.stir) * 0x846ca68bu;
+        dice[i] = x ^ x >> 16;
     }
-    for (int round = 0; round < 10; round++) {
-        RV_DICE_LANES
-        for (int i = 0; i < N; i++) {
-            const uint64_t p0 = (uint64_t)0xD2511F53u * c[0][i], p1 = (uint64_t)0xCD9E8D57u * c[2][i];
-            c[0][i] = (uint32_t)(p1 >> 32) ^ c[1][i] ^ key0;
-            c[1][i] = (uint32_t)p1;
-            c[2][i] = (uint32_t)(p0 >> 32) ^ c[3][i] ^ key1;
-            c[3][i] = (uint32_t)p0;
-        }
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-    memcpy(dice, c, sizeof c);
 }
 
 static inline __attribute__((always_inline)) float rv_bf16_open(uint16_t from)
@@ -57,12 +38,12 @@ static inline __attribute__((always_inline)) float rv_bf16_open(uint16_t from)
 
 /* Away from zero with the probability that makes the mean x; die is uniform in 16 bits.  What is
  * finite stays so. */
-static inline __attribute__((always_inline)) uint16_t rv_bf16_close(float x, uint16_t die)
+static inline __attribute__((always_inline)) uint32_t rv_bf16_close(float x, uint32_t die)
 {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
-    const uint32_t up = (bits + die) >> 16;
-    return (uint16_t)((up & 0x7F80u) == 0x7F80u ? bits >> 16 : up);
+    const uint32_t up = bits + die;
+    return ((up & 0x7F800000u) == 0x7F800000u ? bits : up) >> 16;
 }
 
 #endif

@@ -72,12 +72,19 @@ RV_INLINE void RV_FN(rv_open_slots)(const rv_block *block, int64_t at, rv_tile *
 
 RV_INLINE void RV_FN(rv_close_slots)(const rv_block *block, int64_t at, const rv_tile *t)
 {
+    uint32_t dice[RV_DICE], rounded[RV_DICE];
+    int turn = 0; /* two slots share a roll: its lower and its upper halves */
     for (int k = 0; k < RV_MAX_SLOTS; k++) {
         if (!(block->packed >> k & 1) || !block->slot[k])
             continue;
-        uint16_t dice[RV_DICE], *to = (uint16_t *)block->slot[k] + at;
-        rv_dice_roll(block->seed, block->step, (block->draw[k] + (uint64_t)at) * (RV_DICE / 8), dice);
+        const int shift = turn % 2 * 16;
+        uint16_t *to = (uint16_t *)block->slot[k] + at;
+        if (shift == 0)
+            rv_dice_roll(block->dice[turn / 2], (uint32_t)at, t->n, dice);
         for (int i = 0; i < t->n; i++)
-            to[i] = rv_bf16_close((float)t->s[k][i], dice[i]);
+            rounded[i] = rv_bf16_close((float)t->s[k][i], dice[i] >> shift & 0xFFFFu);
+        for (int i = 0; i < t->n; i++) /* narrowed apart: one loop of two widths takes half the lanes */
+            to[i] = (uint16_t)rounded[i];
+        turn++;
     }
 }

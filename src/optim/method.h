@@ -5,6 +5,7 @@
 #ifndef RV_OPTIM_METHOD_H
 #define RV_OPTIM_METHOD_H
 
+#include "optim/dice.h"
 #include "ravine/optim.h"
 
 enum {
@@ -50,6 +51,8 @@ typedef struct rv_run {
 
 /* Slot number `slot` of a tensor, or NULL where it has none. */
 void *rv_run_slot(const rv_run *run, int tensor, int slot);
+/* [count] The rooms of the tensors, of the sizes that the method asked for; what is in them lasts for one step. */
+void *const *rv_run_rooms(const rv_run *run);
 /* The workspace of a worker, of the size that the method asked for. */
 void *rv_run_workspace(const rv_run *run, int worker);
 
@@ -68,8 +71,7 @@ typedef struct rv_block {
     double *sums;      /* [RV_MAX_SUMS], written by the kernel */
     void *to;          /* where a filter writes the new gradient */
     unsigned packed;   /* bit k: slot k is bf16 in memory */
-    uint64_t draw[RV_MAX_SLOTS]; /* of packed slots: number of the first element, for its rounding */
-    uint64_t seed, step;
+    rv_dice_key dice[RV_MAX_SLOTS / 2]; /* for the rounding of packed slots, two slots each */
 } rv_block;
 typedef rv_fault rv_kernel_loop(const rv_block *block);
 typedef struct rv_kernel {
@@ -83,6 +85,8 @@ rv_status rv_run_map(const rv_run *run, rv_kernel kernel, const void *args);
  * NULL, each [count][RV_MAX_SUMS] per tensor; in double, in a fixed tree. */
 rv_status rv_run_sum(const rv_run *run, rv_kernel kernel, const void *args, double *total,
                      double (*each)[RV_MAX_SUMS]);
+/* rows [count][RV_MAX_SUMS] are added pairwise into the first, in a tree that follows from count. */
+void rv_sums_add(double (*rows)[RV_MAX_SUMS], int count);
 /* Room for `each`, [count][RV_MAX_SUMS], valid until the next step. */
 double (*rv_run_sums(const rv_run *run))[RV_MAX_SUMS];
 
@@ -128,8 +132,12 @@ typedef struct rv_method {
     rv_status (*check)(const void *params, rv_error *err);
     /* Bytes of workspace that one worker needs for this tensor; NULL: none. */
     size_t (*workspace)(const rv_tensor *tensor, const void *params, rv_dtype dtype);
+    /* Bytes that a tensor has to itself during a step (rv_run_rooms); NULL: none. */
+    size_t (*room)(const rv_tensor *tensor, const void *params, rv_dtype dtype);
     /* Tasks that rv_run_each is given at most for this tensor; NULL: 1. */
     int (*tasks)(const rv_tensor *tensor, const void *params);
+    /* What its step gives to rv_segments_run (segments.h); NULL: it has no segments. */
+    const struct rv_segments *(*segments)(const void *params);
     /* For methods with one number for all their tensors, whatever rules gave them: before any
      * group steps, each adds its sums to total [RV_MAX_SUMS], `passes` times; run->joint then
      * holds their sum over the groups.  NULL: none. */

@@ -5,7 +5,7 @@
 
 #include "core/arena.h"
 #include "core/json.h"
-#include "optim/method.h"
+#include "optim/segments.h"
 
 enum { RV_MAX_WRAPPERS = 16 }; /* around one optimizer */
 
@@ -19,6 +19,14 @@ typedef struct rv_piece {
 typedef struct rv_span {
     int first, count;
 } rv_span;
+
+/* A part of a tensor with segments that one worker takes: whole segments, or a part of a long one. */
+typedef struct rv_chunk {
+    int tensor;
+    int part, parts;      /* this is number `part` of the `parts` of its segment */
+    int64_t first, count; /* segments */
+    int64_t start, size;  /* elements */
+} rv_chunk;
 
 /* Where a closure finds weights and leaves a gradient: all tensors of the optimizer, laid
  * out like its flat vectors. */
@@ -50,14 +58,18 @@ typedef struct rv_group {
     unsigned packed;        /* bit k: slot k is bf16 */
     void **filtered;        /* [count], the shared buffer of filters, or NULL */
     void **scratch;         /* [count] or NULL */
+    void **room;            /* [count] or NULL, in the optimizer's workspace */
     rv_probe_room probe;
     bool hold;
     rv_piece *pieces;
     int piece_count;
     rv_span *spans;
     int span_count;
-    unsigned char *faults;             /* one per piece or task */
-    double (*partial)[RV_MAX_SUMS];    /* per piece */
+    rv_chunk *chunks;                   /* of segments, whole ones first */
+    int chunk_count, whole_chunks;
+    unsigned char *faults;              /* one per piece, chunk or task */
+    double (*partial)[RV_MAX_SUMS];     /* per piece or chunk */
+    double (*decided)[RV_SEGMENT_ARGS]; /* per chunk: what a long segment's kernel is given */
     double (*tensor_sums)[RV_MAX_SUMS]; /* per tensor */
     double scalars[RV_MAX_SCALARS];
     double own[RV_MAX_SUMS], joint[RV_MAX_SUMS]; /* of method->measure: of this group, of all */
@@ -138,6 +150,10 @@ void rv_optimizer_unreserve(rv_optimizer *o, rv_arena *arena);
 
 /* plan.c: pieces, slots and workspaces, once the groups have their tensors. */
 rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err);
+
+/* segments.c: the chunks of a group whose method has segments, into chunks unless NULL; returns
+ * their number, *whole becomes that of the ones of whole segments. */
+int rv_segments_cut(const rv_group *group, rv_chunk *chunks, int *whole);
 
 rv_run rv_group_run(const rv_optimizer *o, rv_group *group, rv_error *err);
 

@@ -14,6 +14,19 @@ bool rv_slot_like(const rv_tensor *tensor, const void *params, rv_shape *shape)
     return true;
 }
 
+static rv_status plan_chunks(rv_group *group, rv_error *err)
+{
+    if (!group->method->segments)
+        return RV_OK;
+    group->chunk_count = rv_segments_cut(group, NULL, &group->whole_chunks);
+    group->chunks = calloc((size_t)group->chunk_count + 1, sizeof *group->chunks);
+    group->decided = calloc((size_t)group->chunk_count + 1, sizeof *group->decided);
+    if (!group->chunks || !group->decided)
+        return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+    rv_segments_cut(group, group->chunks, &group->whole_chunks);
+    return RV_OK;
+}
+
 static rv_status plan_pieces(rv_group *group, rv_error *err)
 {
     size_t pieces = 0, tasks = 0;
@@ -21,10 +34,12 @@ static rv_status plan_pieces(rv_group *group, rv_error *err)
         pieces += (size_t)((rv_shape_size(&group->tensors[i].shape) + PIECE - 1) / PIECE);
         tasks += group->method->tasks ? (size_t)group->method->tasks(&group->tensors[i], group->params) : 1;
     }
+    RV_TRY(plan_chunks(group, err));
+    const size_t chunks = (size_t)group->chunk_count, sums = pieces > chunks ? pieces : chunks;
     group->pieces = calloc(pieces + 1, sizeof *group->pieces);
     group->spans = calloc(pieces + 1, sizeof *group->spans);
-    group->faults = calloc((pieces > tasks ? pieces : tasks) + 1, 1);
-    group->partial = calloc(pieces + 1, sizeof *group->partial);
+    group->faults = calloc((sums > tasks ? sums : tasks) + 1, 1);
+    group->partial = calloc(sums + 1, sizeof *group->partial);
     group->tensor_sums = calloc((size_t)group->count + 1, sizeof *group->tensor_sums);
     if (!group->pieces || !group->spans || !group->faults || !group->partial || !group->tensor_sums)
         return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
@@ -50,7 +65,7 @@ static rv_status plan_pieces(rv_group *group, rv_error *err)
 static bool packs(const rv_group *group, int k)
 {
     const rv_method *method = group->method;
-    if (group->wrapper || method->tasks || method->workspace || method->whole_slots >> k & 1 ||
+    if (group->wrapper || method->tasks || method->segments || method->workspace || method->whole_slots >> k & 1 ||
         method->slots[k].from_weights)
         return false;
     for (int i = 0; i < group->count; i++) {
@@ -111,6 +126,22 @@ static size_t workspace_of(const rv_group *group, rv_dtype dtype)
         most = bytes > most ? bytes : most;
     }
     return rv_arena_align(most);
+}
+
+/* Rooms of all tensors, behind the workers' workspaces: bytes in all, or their places from `at` on. */
+static rv_status plan_rooms(const rv_optimizer *o, rv_group *group, char *at, size_t *bytes, rv_error *err)
+{
+    const rv_method *method = group->method;
+    if (!method->room)
+        return RV_OK;
+    if (at && !(group->room = calloc((size_t)group->count + 1, sizeof *group->room)))
+        return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+    for (int i = 0; i < group->count; i++) {
+        if (at)
+            group->room[i] = at + *bytes;
+        *bytes += rv_arena_align(method->room(&group->tensors[i], group->params, o->dtype));
+    }
+    return RV_OK;
 }
 
 rv_status rv_optimizer_reserve(rv_optimizer *o, rv_arena *arena, size_t size, rv_error *err)
@@ -190,15 +221,18 @@ static rv_status plan_buffers(rv_optimizer *o, rv_error *err)
 
 rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err)
 {
-    size_t bytes = 0, workspace = 0;
+    size_t bytes = 0, workspace = 0, rooms = 0;
     for (int k = 0; k < rv_groups_all(o); k++) {
         RV_TRY(plan_pieces(&o->groups[k], err));
         RV_TRY(plan_slots(o, &o->groups[k], &bytes, err));
         const size_t most = workspace_of(&o->groups[k], o->dtype);
         workspace = most > workspace ? most : workspace;
+        RV_TRY(plan_rooms(o, &o->groups[k], NULL, &rooms, err));
     }
+    const size_t workspaces = workspace * (size_t)rv_pool_workers(o->pool);
     RV_TRY(rv_optimizer_reserve(o, &o->state, bytes, err));
-    RV_TRY(rv_optimizer_reserve(o, &o->workspace, workspace * (size_t)rv_pool_workers(o->pool), err));
+    RV_TRY(rv_optimizer_reserve(o, &o->workspace, workspaces + rooms, err));
+    rooms = workspaces;
     RV_TRY(plan_buffers(o, err));
     char *at = o->state.base;
     for (int k = 0; k < rv_groups_all(o); k++) {
@@ -206,6 +240,7 @@ rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err
         o->groups[k].pool = o->pool;
         o->groups[k].workspace = o->workspace.base;
         o->groups[k].workspace_size = workspace;
+        RV_TRY(plan_rooms(o, &o->groups[k], o->workspace.base, &rooms, err));
         place_slots(o, &o->groups[k], w, &at);
     }
     return RV_OK;

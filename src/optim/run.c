@@ -28,9 +28,23 @@ void *rv_run_workspace(const rv_run *run, int worker)
     return (char *)run->group->workspace + (size_t)worker * run->group->workspace_size;
 }
 
+void *const *rv_run_rooms(const rv_run *run)
+{
+    return run->group->room;
+}
+
 double (*rv_run_sums(const rv_run *run))[RV_MAX_SUMS]
 {
     return run->group->tensor_sums;
+}
+
+/* By the position in the state of the slot whose elements come first. */
+static rv_dice_key dice_key(const rv_run *run, uint64_t position)
+{
+    uint32_t words[4];
+    rv_random_block((rv_random){.seed = run->seed, .purpose = RV_RANDOM_OPTIMIZER, .step = (uint64_t)run->step}, position,
+                    words);
+    return (rv_dice_key){words[0], words[1]};
 }
 
 static rv_fault run_piece(const pass *p, int number)
@@ -47,15 +61,15 @@ static rv_fault run_piece(const pass *p, int number)
                       .args = p->args,
                       .sums = p->sums ? group->partial[number] : NULL,
                       .to = group->filtered ? (char *)group->filtered[piece->tensor] + skip : NULL,
-                      .packed = group->packed,
-                      .seed = run->seed,
-                      .step = (uint64_t)run->step};
+                      .packed = group->packed};
+    int turn = 0;
     for (int k = 0; k < group->method->slot_count; k++) {
         char *slot = group->slots[piece->tensor * group->method->slot_count + k];
         if (!slot)
             continue;
         block.slot[k] = slot + (size_t)piece->start * rv_dtype_size(rv_slot_dtype(group->owner, group, k));
-        block.draw[k] = (uint64_t)((char *)block.slot[k] - (char *)group->owner->state.base) / 2;
+        if (group->packed >> k & 1 && turn++ % 2 == 0)
+            block.dice[turn / 2] = dice_key(run, (uint64_t)((char *)block.slot[k] - (char *)group->owner->state.base));
     }
     return p->loop(&block);
 }
@@ -97,8 +111,7 @@ rv_status rv_run_map(const rv_run *run, rv_kernel kernel, const void *args)
     return run_pass(run, kernel, args, false);
 }
 
-/* rows [count][RV_MAX_SUMS] are added pairwise into the first. */
-static void add_tree(double (*rows)[RV_MAX_SUMS], int count)
+void rv_sums_add(double (*rows)[RV_MAX_SUMS], int count)
 {
     for (int step = 1; step < count; step *= 2)
         for (int i = 0; i + step < count; i += 2 * step)
@@ -118,14 +131,14 @@ rv_status rv_run_sum(const rv_run *run, rv_kernel kernel, const void *args, doub
             for (next = first; next < group->piece_count && group->pieces[next].tensor == tensor;)
                 next++;
             double (*rows)[RV_MAX_SUMS] = group->partial + first;
-            add_tree(rows, next - first);
+            rv_sums_add(rows, next - first);
             memcpy(each[tensor], rows[0], sizeof rows[0]);
             memset(rows + 1, 0, (size_t)(next - first - 1) * sizeof *rows);
         }
     }
     memset(total, 0, RV_MAX_SUMS * sizeof *total);
     if (group->piece_count > 0) {
-        add_tree(group->partial, group->piece_count);
+        rv_sums_add(group->partial, group->piece_count);
         memcpy(total, group->partial[0], RV_MAX_SUMS * sizeof *total);
     }
     return RV_OK;

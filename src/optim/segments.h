@@ -19,11 +19,12 @@ typedef struct rv_segments {
     void (*decide)(const rv_run *run, const void *context, int tensor, int64_t segment, int64_t size,
                    const double *sums, void *args);
     rv_kernel update;
-    unsigned like; /* bits of the slots that have the tensor's shape; kernels see no others */
+    /* The whole step of a tensor each of whose elements is a segment, with the context as arguments;
+     * NULL: it is walked through like others. */
+    rv_kernel single;
+    unsigned like, single_like; /* bits of the slots that kernels see, of the tensor's shape; `single` sees both */
 } rv_segments;
 
-/* What a method's `tasks` returns. */
-int rv_segments_tasks(const rv_segments *segments, const rv_tensor *tensor, const void *params);
 /* Every segment of every tensor, in tasks that do not depend on the number of workers. */
 rv_status rv_segments_run(const rv_run *run, const rv_segments *segments, const void *context);
 

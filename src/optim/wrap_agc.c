@@ -39,7 +39,7 @@ const rv_wrapper rv_wrapper_agc = {
                                      "g <- g most/max(||g||, 1e-6) where ||g|| > most",
                         .paper = "Brock, De, Smith & Simonyan 2021, High-performance large-scale image recognition "
                                  "without normalization",
-                        .reference = "the paper's equation 3 (no trajectory of a reference)",
+                        .reference = "timm 1.0.31 timm/utils/agc.py",
                         .deviations = "none",
                         .params = &agc_table,
                         .state = "none",

@@ -51,7 +51,7 @@ const rv_wrapper rv_wrapper_orthograd = {
                         .title = "Gradient without its component along the weights",
                         .equations = "per tensor: p = g - <w, g>/(<w, w> + 1e-30) w;  g <- p ||g||/||p||",
                         .paper = "Prieto, Barsbey, Mediano & Birdal 2025, Grokking at the edge of numerical stability",
-                        .reference = "the paper's equation (no trajectory of a reference)",
+                        .reference = "pytorch_optimizer 4.1.0 OrthoGrad",
                         .deviations = "where ||p||^2 < 1e-13 ||g||^2 nothing is left, and a tensor of one element keeps "
                                       "its gradient; the authors' code scales rounding up there",
                         .params = &orthograd_table,

@@ -100,15 +100,23 @@ rv_status rv_probe_lanczos(const rv_probe_target *probe, const void *w, uint64_t
     return status;
 }
 
-/* vector <- the Ritz vector number k, of length 1. */
-static void ritz_vector(const recurrence *r, int k, int64_t n, double *vector)
+/* vector <- the Ritz vector number k, of length 1.  The basis' last row, of no use any more, receives H vector for
+ * the residual: the recurrence's own bound trusts that the products come from one symmetric matrix. */
+static rv_status ritz_pair(recurrence *r, const rv_probe_target *probe, const void *w, int k, rv_eigen *pair, double *vector,
+                           rv_error *err)
 {
+    int64_t n = probe->objective->layout->size;
     const double *z = r->vectors + (size_t)k * (size_t)r->made;
     for (int64_t i = 0; i < n; i++)
         vector[i] = 0;
     for (int j = 0; j < r->made; j++)
         rv_vector_add(vector, z[j], r->basis + j * n, n);
     rv_vector_scale(vector, 1 / rv_vector_norm(vector, n), n);
+    double *product = r->basis + r->made * n;
+    RV_TRY(rv_probe_hessian_vector(probe, w, vector, product, err));
+    rv_vector_add(product, -r->diagonal[k], vector, n);
+    *pair = (rv_eigen){r->diagonal[k], rv_vector_norm(product, n), r->made + 1};
+    return RV_OK;
 }
 
 rv_status rv_probe_eigenvectors(const rv_probe_target *probe, const void *w, uint64_t seed, int steps, int top, int bottom,
@@ -123,12 +131,8 @@ rv_status rv_probe_eigenvectors(const rv_probe_target *probe, const void *w, uin
                          top + bottom, r.made);
     if (status == RV_OK)
         status = solve(&r, &last, err);
-    for (int i = 0; i < top + bottom && status == RV_OK; i++) {
-        int k = i < top ? r.made - 1 - i : i - top;
-        const double *z = r.vectors + (size_t)k * (size_t)r.made;
-        pairs[i] = (rv_eigen){r.diagonal[k], fabs(last * z[r.made - 1]), r.made};
-        ritz_vector(&r, k, n, vectors + i * n);
-    }
+    for (int i = 0; i < top + bottom && status == RV_OK; i++)
+        status = ritz_pair(&r, probe, w, i < top ? r.made - 1 - i : i - top, &pairs[i], vectors + i * n, err);
     release(&r);
     return status;
 }

@@ -58,20 +58,31 @@ static unsigned hex_digit(char c)
     return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
-void rv_embedded_hash(rv_embedded_part part, char out[64])
+void rv_embedded_packed(rv_embedded_part part, const unsigned char **bytes, size_t *size)
+{
+    *bytes = parts[part].begin;
+    *size = (size_t)(parts[part].end - parts[part].begin);
+}
+
+size_t rv_base64(const unsigned char *bytes, size_t n, char *out)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *o = out;
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned group = (unsigned)bytes[i] << 16 | (i + 1 < n ? (unsigned)bytes[i + 1] << 8 : 0) | (i + 2 < n ? bytes[i + 2] : 0);
+        for (size_t k = 0; k < 4; k++)
+            *o++ = (char)(i + k <= n ? digits[group >> (18 - 6 * k) & 63] : '=');
+    }
+    *o = '\0';
+    return (size_t)(o - out);
+}
+
+void rv_embedded_hash(rv_embedded_part part, char out[64])
+{
     const char *hex = parts[part].sha256;
-    unsigned char bytes[33] = {0}; /* one zero past the hash completes the last group */
+    unsigned char bytes[32];
     for (int i = 0; i < 32; i++)
         bytes[i] = (unsigned char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
     memcpy(out, "sha256-", 7);
-    char *o = out + 7;
-    for (int i = 0; i < 33; i += 3) {
-        unsigned group = (unsigned)bytes[i] << 16 | (unsigned)bytes[i + 1] << 8 | bytes[i + 2];
-        for (int k = 0; k < 4; k++)
-            *o++ = digits[group >> (18 - 6 * k) & 63];
-    }
-    o[-1] = '='; /* 32 bytes: the last group holds two */
-    *o = '\0';
+    rv_base64(bytes, sizeof bytes, out + 7);
 }

@@ -40,6 +40,8 @@ void rv_figure_trail(rv_figure *figure, const char *unit, double every);
 /* Thinner, as one of several that stand side by side. */
 void rv_figure_half(rv_figure *figure);
 
+/* The figure with few points, for a small picture; the caller owns it. */
+json_t *rv_figure_still(const rv_figure *figure);
 /* The figure's numbers as CSV (RFC 4180): series, frame, x, y, low, high, z. */
 void rv_figure_csv(const rv_figure *figure, rv_text *out);
 

@@ -8,7 +8,8 @@
 
 /* The fields of every page: version and time; subject (a folder) may be NULL. */
 void rv_page_head(json_t *data, const char *subject);
-/* Writes the page that draws data; every '<' is escaped, so the text is inert in a script element. */
-rv_status rv_page_write(const char *path, const json_t *data, rv_error *err);
+/* Writes the page that draws data; every '<' is escaped, so the text is inert in a script element.
+ * charts: with the chart script, which is nearly all of the page's size. */
+rv_status rv_page_write(const char *path, const json_t *data, bool charts, rv_error *err);
 
 #endif

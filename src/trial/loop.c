@@ -179,14 +179,16 @@ static void combine(rv_loop *t, void *to, const void *from, double factor)
 }
 
 /* The mean of loss and gradient at w over the micro-batches of this step, in their order. */
-static rv_status batch_gradient(rv_loop *t, const void *w, void *g, double *mean, rv_error *err)
+static rv_status batch_gradient(rv_loop *t, const void *w, rv_probe probe, void *g, double *mean, rv_error *err)
 {
+    rv_status (*const value_grad)(rv_objective *, const void *, rv_batch, void *, double *, rv_error *) =
+        probe == RV_PROBE_SAMPLED ? rv_objective_sampled_grad : rv_objective_value_grad;
     int parts = (int)t->config->train.accumulate;
     double total = 0;
     for (int part = 0; part < parts; part++) {
         double loss = 0;
         rv_batch batch = {(uint64_t)t->config->train.seed, (uint64_t)t->tally.step, part, parts};
-        RV_TRY(rv_objective_value_grad(t->objective, w, batch, part == 0 ? g : t->micro, &loss, err));
+        RV_TRY(value_grad(t->objective, w, batch, part == 0 ? g : t->micro, &loss, err));
         if (!isfinite(loss))
             return rv_fail(err, RV_E_NUMERIC, "the loss is not finite");
         total += loss;
@@ -205,11 +207,9 @@ static rv_status closure(void *context, rv_probe probe, const void *w, void *g, 
 {
     rv_loop *t = context;
     size_t bytes = (size_t)t->objective->state_size * rv_dtype_size(t->objective->dtype);
-    if (probe != RV_PROBE_GRADIENT)
-        return rv_fail(err, RV_E_UNSUPPORTED, "no objective draws labels from its own output yet");
     if (t->statistics != NULL)
         memcpy(t->statistics, t->objective->state, bytes);
-    rv_status status = batch_gradient(t, w, g, loss, err);
+    rv_status status = batch_gradient(t, w, probe, g, loss, err);
     if (t->statistics != NULL)
         memcpy(t->objective->state, t->statistics, bytes);
     t->tally.examples += examples_of_step(t);
@@ -239,7 +239,7 @@ static double clip(rv_loop *t)
 static rv_status step(rv_loop *t, double *norm, rv_error *err)
 {
     double start = rv_clock();
-    RV_TRY(batch_gradient(t, t->w, t->g, &t->loss, err));
+    RV_TRY(batch_gradient(t, t->w, RV_PROBE_GRADIENT, t->g, &t->loss, err));
     *norm = clip(t);
     if (isinf(*norm))
         return rv_fail(err, RV_E_NUMERIC, "the norm of the gradient is not finite");

@@ -72,6 +72,36 @@ class Trained(Case):
             centre = [row for row in csv.DictReader(file) if row["series"] == "train"][2]
         self.assertAlmostEqual(float(rows[4]["y"]), float(centre["y"]), places=5)
 
+    def test_planes_of_several_points(self):
+        other = f"{self.run_folder}/checkpoint/step-000000000002.safetensors"
+        third = json.loads(self.succeeds(*TRAINING, "--seed", "1", cwd=self.dir).stdout)["run"]
+        size = ["--set", "grid=3", "--set", "evaluate=32"]
+        plane = self.probe(self.run_folder, "plane", "--with", other, "--with", third, "--set", "axes=points", *size, "--set",
+                           "reach=1e-9", "-o", "plane")
+        values = {v["key"]: v["value"] for v in plane["measures"][1]["values"]}
+        self.assertLess(values["distance"], 1e-4)
+        with open(self.dir / "plane/plane-train.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        field = [row for row in rows if row["z"]]
+        self.assertEqual(len(field), 9)
+        # the first two points lie on the edge y = 0, and at least one of them in a corner
+        compared = 0
+        for path, name in ((self.run_folder, "the point"), (other, "other points")):
+            place = next(row for row in rows if row["series"] == name)
+            corner = min(field, key=lambda row: abs(float(row["x"]) - float(place["x"])) + abs(float(row["y"])))
+            if abs(float(corner["x"]) - float(place["x"])) > 1e-5:
+                continue
+            self.probe(path, "line", "--set", "points=5", "--set", "directions=1", "--set", "evaluate=32", "-o", "line")
+            with open(self.dir / "line/line.csv", newline="") as file:
+                centre = [row for row in csv.DictReader(file) if row["series"] == "train"][2]
+            self.assertAlmostEqual(float(corner["z"]), float(centre["y"]), places=4)
+            compared += 1
+        self.assertGreaterEqual(compared, 1)
+        pca = self.probe(self.run_folder, "plane", "--with", other, "--with", third, "--set", "axes=pca", *size, "-o", "pca")
+        values = {v["key"]: v["value"] for v in pca["measures"][1]["values"]}
+        self.assertAlmostEqual(values["first"] + values["second"], 1, places=6)
+        self.assertLess(values["distance"], 1e-4)
+
     def test_files_that_do_not_fit(self):
         self.fails(1, "probe", self.run_folder, "hessian", "--set", "workload.hidden=9", "-q", cwd=self.dir,
                    says=["does not fit", "expected [9, 784]", "found [8, 784]"])

@@ -43,6 +43,25 @@ class Quick(Case):
         self.assertIn("FAILS", done.stdout)
         self.succeeds("study", "rosenbrock", "--set", "lr=0.001", "-q", "-o", "out", cwd=self.dir)
 
+    def test_gallery(self):
+        index = self.dir / "out/index.html"
+        run = lambda name, *more: self.succeeds("study", name, "--quick", "-q", "-o", f"out/{name}", *more, cwd=self.dir)
+        run("muon-algebra")
+        self.assertFalse(index.exists())  # one study needs no gallery
+        run("rosenbrock", "--lang", "ru")
+        page = page_data(index)
+        self.assertEqual([card["study"] for card in page["gallery"]], ["rosenbrock", "muon-algebra"])
+        self.assertEqual(page["language"], "ru")
+        self.assertLess(index.stat().st_size, 500_000)  # no chart script
+        card = page["gallery"][0]
+        self.assertEqual(sum(card["verdicts"].values()), 9)
+        self.assertIn(card["title"], card["ru"])
+        self.assertTrue(card["still"]["series"])
+        index.write_text("mine")
+        run("rosenbrock")
+        self.assertEqual(index.read_text(), "mine")  # another's page stays
+        self.fails(2, "study", "rosenbrock", "--lang", "de", says=["en", "ru"])
+
     def test_threads_do_not_matter(self):
         one, three = (self.study("exponential-lr", "--quick", "--threads", n) for n in "13")
         self.assertEqual(one["claims"], three["claims"])
@@ -69,6 +88,8 @@ class All(Case):
             missing = {text: "" for text in page["untranslated"]}
             self.assertEqual(missing, {}, f"studies/ru/{result['study']}.json lacks\n{json.dumps(missing, ensure_ascii=False, indent=2)}")
             self.assertIn(page["title"], page["ru"])
+        cards = page_data(self.dir / "out/index.html")["gallery"]
+        self.assertEqual([card["study"] for card in cards], names("studies"))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,19 @@
 #include "fixture.h"
 #include "optim/dice.h"
 
-static void make(fixture *f, const rv_method_info *info, int count, rv_dtype dtype, rv_dtype state_dtype, rv_pool *pool)
+static void make_seeded(fixture *f, const rv_method_info *info, int count, rv_dtype dtype, rv_dtype state_dtype,
+                        rv_pool *pool, uint64_t seed)
 {
     rv_error err;
     fixture_init(f, count, dtype);
     const rv_optimizer_options options = {.method = full_name(info), .params = test_params(info), .dtype = dtype,
-                                          .state_dtype = state_dtype, .pool = pool, .seed = 7};
+                                          .state_dtype = state_dtype, .pool = pool, .seed = seed};
     must(rv_optimizer_new_flat(&f->optimizer, &options, &f->layout, f->w, &err), &err);
+}
+
+static void make(fixture *f, const rv_method_info *info, int count, rv_dtype dtype, rv_dtype state_dtype, rv_pool *pool)
+{
+    make_seeded(f, info, count, dtype, state_dtype, pool, 7);
 }
 
 static void walk(fixture *f, int steps)
@@ -129,10 +135,10 @@ typedef struct distance {
     double largest, mean; /* over the elements, of what they differ by; relative to 1 + max |w| */
 } distance;
 
-static distance measure(const rv_method_info *info, rv_dtype dtype)
+static distance measure_seed(const rv_method_info *info, rv_dtype dtype, uint64_t seed)
 {
     fixture f, d;
-    make(&f, info, LARGE, dtype, RV_BF16, NULL);
+    make_seeded(&f, info, LARGE, dtype, RV_BF16, NULL, seed);
     make(&d, info, LARGE, RV_F64, RV_F64, NULL);
     const bool estimates = estimates_a_distance(info);
     for (int64_t step = 0; step < (estimates ? 100 : 1000); step++) {
@@ -161,6 +167,19 @@ static distance measure(const rv_method_info *info, rv_dtype dtype)
     return (distance){found.largest / (1 + most), fabs(found.mean) / count / (1 + most)};
 }
 
+/* Of three seeds on average: one alone can be lucky. */
+static distance measure(const rv_method_info *info, rv_dtype dtype)
+{
+    enum { SEEDS = 3 };
+    distance sum = {0, 0};
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        const distance one = measure_seed(info, dtype, seed);
+        sum.largest += one.largest / SEEDS;
+        sum.mean += one.mean / SEEDS;
+    }
+    return sum;
+}
+
 static bool packs(const rv_method_info *info)
 {
     fixture f;
@@ -176,7 +195,13 @@ static bool packs(const rv_method_info *info)
 
 /* A rounding of 2^-9 on average, a thousand times, lets an element wander by some hundredths of
  * the way that weights went; without a bias the elements' mean stays far closer.  Where the state
- * also says how long the steps are, twice as far. */
+ * also says how long the steps are, twice as far: Adadelta's goes 2.0e-2 on average over 24 seeds and 3.0e-2
+ * at most, and did (2.0e-2, 2.8e-2) when every die was a Philox of its own. */
+static bool finds_its_step(const rv_method_info *info)
+{
+    return estimates_a_distance(info) || strcmp(info->name, "adadelta") == 0;
+}
+
 static void test_bf16_follows_double(void **state)
 {
     (void)state;
@@ -188,7 +213,7 @@ static void test_bf16_follows_double(void **state)
             const distance found = measure(info, (rv_dtype)dtype);
             print_message("%-20s %s  largest %.1e  mean %.1e\n", info->name, rv_dtype_name((rv_dtype)dtype), found.largest,
                           found.mean);
-            const double allowed = estimates_a_distance(info) ? 5e-2 : 2e-2;
+            const double allowed = finds_its_step(info) ? 5e-2 : 2e-2;
             if (!(found.largest <= allowed && found.mean <= 1e-3))
                 fail_msg("%s: %.2e apart, %.2e in the mean; %.0e and 1e-3 allowed", info->name, found.largest, found.mean,
                          allowed);
@@ -205,32 +230,53 @@ static void test_rounding(void **state)
     static const float values[] = {1.0f, 1.001f, -3.14159f, 1e-30f, 1e-44f, 3e38f, 0.0f, -0.0f};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         double sum = 0;
-        for (int die = 0; die < 65536; die++)
-            sum += (double)rv_bf16_open(rv_bf16_close(values[i], (uint16_t)die));
+        for (uint32_t die = 0; die < 65536; die++)
+            sum += (double)rv_bf16_open((uint16_t)rv_bf16_close(values[i], die));
         assert_true(fabs(sum / 65536 - (double)values[i]) <= 1e-9 * fabs((double)values[i]) || values[i] == 3e38f);
-        const float held = rv_bf16_open(rv_bf16_close(values[i], 0));
-        for (int die = 0; die < 65536; die += 13)
-            assert_true(rv_bf16_open(rv_bf16_close(held, (uint16_t)die)) == held);
+        const float held = rv_bf16_open((uint16_t)rv_bf16_close(values[i], 0));
+        for (uint32_t die = 0; die < 65536; die += 13)
+            assert_true(rv_bf16_open((uint16_t)rv_bf16_close(held, die)) == held);
     }
-    assert_true(isfinite(rv_bf16_open(rv_bf16_close(3.4e38f, 65535)))); /* not rounded beyond the type */
-    assert_true(isinf(rv_bf16_open(rv_bf16_close(INFINITY, 65535))));
+    assert_true(isfinite(rv_bf16_open((uint16_t)rv_bf16_close(3.4e38f, 65535)))); /* not rounded beyond the type */
+    assert_true(isinf(rv_bf16_open((uint16_t)rv_bf16_close(INFINITY, 65535))));
 }
 
-/* The dice are Philox's, as rv_random_block draws them. */
+/* Dice are a function of their index alone, whatever is rolled with them, and uniform: their sum, the
+ * product of neighbours, of both halves, and of two blocks have the mean and spread of independent ones. */
 static void test_dice(void **state)
 {
     (void)state;
-    uint16_t dice[RV_DICE];
-    const rv_random stream = {.seed = 0x123456789abcdef0u, .purpose = RV_RANDOM_OPTIMIZER, .step = 77};
-    rv_dice_roll(stream.seed, stream.step, 1000, dice);
-    for (int i = 0; i < RV_DICE / 8; i++) {
-        uint32_t words[4];
-        rv_random_block(stream, 1000 + (uint64_t)i, words);
-        for (int k = 0; k < 4; k++) {
-            assert_int_equal(dice[k * (RV_DICE / 4) + 2 * i], words[k] & 0xffff);
-            assert_int_equal(dice[k * (RV_DICE / 4) + 2 * i + 1], words[k] >> 16);
+    enum { N = 1 << 20 };
+    static double x[2][N], y[2][N];
+    for (int block = 0; block < 2; block++) {
+        uint32_t words[4], dice[RV_DICE], one;
+        rv_random_block((rv_random){.seed = 7, .purpose = RV_RANDOM_OPTIMIZER, .step = 77}, (uint64_t)block, words);
+        const rv_dice_key key = {words[0], words[1]};
+        for (int i = 0; i < N; i++) {
+            if (i % RV_DICE == 0)
+                rv_dice_roll(key, (uint32_t)i, RV_DICE, dice);
+            if (i % 1000 == 0) {
+                rv_dice_roll(key, (uint32_t)i, 1, &one);
+                assert_int_equal(one, dice[i % RV_DICE]);
+            }
+            x[block][i] = (dice[i % RV_DICE] & 0xFFFF) / 65535.0 - 0.5;
+            y[block][i] = (dice[i % RV_DICE] >> 16) / 65535.0 - 0.5;
         }
     }
+    double sum[6] = {0}, square = 0;
+    for (int i = 0; i < N; i++) {
+        const int next = (i + 1) % N;
+        square += x[0][i] * x[0][i];
+        sum[0] += x[0][i] * sqrt(1 / 12.0);
+        sum[1] += y[0][i] * sqrt(1 / 12.0);
+        sum[2] += x[0][i] * x[0][next];
+        sum[3] += y[0][i] * y[0][next];
+        sum[4] += x[0][i] * y[0][i];
+        sum[5] += x[0][i] * x[1][i];
+    }
+    assert_true(fabs(square / N * 12 - 1) < 5 * sqrt(0.8 / N)); /* the square's spread is sqrt(0.8) of its mean */
+    for (int k = 0; k < 6; k++)
+        assert_true(fabs(sum[k] * 12) < 5 * sqrt(N));
 }
 
 int main(void)

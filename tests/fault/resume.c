@@ -82,6 +82,16 @@ static void every_wrapper(void **state)
     }
 }
 
+/* With labels drawn from the model's output every other step, in two parts of a batch. */
+static void sampled_labels(void **state)
+{
+    (void)state;
+    stopped_at_every_step(help_config("{'workload': 'modular-division', 'workload_params': {'p': 7, 'layers': 1,"
+                                      " 'width': 16, 'heads': 2}, 'optimizer': 'sophia_g', 'optimizer_params':"
+                                      " {'estimate': 'sampled', 'hessian_every': 2}, 'train': {'steps': %d, 'batch': 8,"
+                                      " 'accumulate': 2, 'log_every': 1, 'checkpoint_every': 3, 'target': null}}", STEPS), 2);
+}
+
 /* A restart after each second step: the checkpoint of a boundary belongs to the part that ends there. */
 static void restarts(void **state)
 {
@@ -265,7 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_optimizer),       cmocka_unit_test(step_by_step),
         cmocka_unit_test(every_optimizer_on_matrices), cmocka_unit_test(every_wrapper), cmocka_unit_test(restarts),
-        cmocka_unit_test(dropout),
+        cmocka_unit_test(dropout), cmocka_unit_test(sampled_labels),
         cmocka_unit_test(nothing_is_repeated),   cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(floating_point_modes),  cmocka_unit_test(watching_changes_nothing),
         cmocka_unit_test(saved_again),

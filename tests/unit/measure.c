@@ -84,6 +84,23 @@ static void curvature(void **state)
     json_decref(r);
 }
 
+/* The axes of a plane along the eigenvectors have the eigenvalues just found; a random plane holds the point. */
+static void planes(void **state)
+{
+    (void)state;
+    static const char *const measures[] = {"plane", "hessian"},
+                      *const set[] = {"axes=hessian", "plane.products=4", "hessian.products=2", "grid=5", "reach=1e-3"};
+    json_t *r = probe(measures, 2, set, 5);
+    near(value(r, "plane", "along_x"), value(r, "hessian", "lambda_max"), 1e-10);
+    near(value(r, "plane", "along_y"), value(r, "hessian", "lambda_min"), 1e-8);
+    near(value(r, "plane", "train_basin"), 1, 0); /* so small that nothing doubles */
+    json_decref(r);
+    static const char *const random[] = {"axes=gaussian", "grid=3", "reach=1e-6"};
+    r = probe(measures, 1, random, 3);
+    near(value(r, "plane", "train_minimum"), value(r, "point", "loss"), 1e-3);
+    json_decref(r);
+}
+
 /* A bare name reaches every table that has it, a dotted one its own. */
 static void parameters(void **state)
 {
@@ -120,6 +137,9 @@ static void wrong_use(void **state)
     refused(RV_E_RANGE, "line", "points=30", "odd");
     refused(RV_E_UNKNOWN, "line", "metric=acuracy", "loss, distance");
     refused(RV_E_UNKNOWN, "line", "workload.nois=1", "noise");
+    refused(RV_E_ARGUMENT, "plane", "axes=pca", "at least 2 further points (--with CHECKPOINT), found 0");
+    refused(RV_E_ARGUMENT, "plane", "axes=points", "found 0");
+    refused(RV_E_ARGUMENT, "plane", "axes=point", "gaussian|tensor|filter|pca|hessian|points");
 }
 
 /* ---- what is read off a line; the ends of a spectrum ------------------------------------- */
@@ -196,7 +216,7 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tables),    cmocka_unit_test(curvature), cmocka_unit_test(parameters),
+        cmocka_unit_test(tables),    cmocka_unit_test(curvature), cmocka_unit_test(planes), cmocka_unit_test(parameters),
         cmocka_unit_test(wrong_use), cmocka_unit_test(lines),     cmocka_unit_test(spectrum),
     };
     return cmocka_run_group_tests(tests, begin, end);

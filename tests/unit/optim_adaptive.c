@@ -99,6 +99,134 @@ static void test_adafactor_forms(void **state)
     }
 }
 
+/* Two steps of Adafactor from its equations, over any pair of axes: element k of a tensor belongs to
+ * the row and the column that its other indices name. */
+static void plain_adafactor(const rv_shape *shape, int first, int second, const double *g, double *w)
+{
+    const int64_t n = rv_shape_size(shape);
+    double *row = calloc((size_t)n, sizeof *row), *column = calloc((size_t)n, sizeof *column);
+    double *u = calloc((size_t)n, sizeof *u), *mean = calloc((size_t)n, sizeof *mean);
+    int64_t below_first = 1, below_second = 1;
+    for (int k = first + 1; k < shape->rank; k++)
+        below_first *= shape->dim[k];
+    for (int k = second + 1; k < shape->rank; k++)
+        below_second *= shape->dim[k];
+    const int64_t a = shape->dim[first], b = shape->dim[second];
+    for (int step = 1; step <= 2; step++) {
+        const double weight = pow(step, -0.8);
+        double squares = 0, size = 0;
+        memset(mean, 0, (size_t)n * sizeof *mean);
+        for (int64_t k = 0; k < n; k++) {
+            const int64_t i = k / below_first % a, j = k / below_second % b;
+            double over_b = 0, over_a = 0;
+            if (j == 0) { /* a row stands at its first element, so does a column */
+                for (int64_t l = 0; l < b; l++)
+                    over_b += pow(g[k + l * below_second], 2) / (double)b;
+                row[k] += weight * (over_b - row[k]);
+            }
+            if (i == 0) {
+                for (int64_t l = 0; l < a; l++)
+                    over_a += pow(g[k + l * below_first], 2) / (double)a;
+                column[k] += weight * (over_a - column[k]);
+            }
+        }
+        for (int64_t k = 0; k < n; k++) {
+            const int64_t i = k / below_first % a, j = k / below_second % b;
+            const int64_t at_row = k - j * below_second, at_column = k - i * below_first;
+            if (i == 0 && j == 0)
+                for (int64_t l = 0; l < a; l++)
+                    mean[k] += row[k + l * below_first] / (double)a;
+            u[k] = g[k] / sqrt(row[at_row] * column[at_column] / mean[at_row - i * below_first]);
+            squares += u[k] * u[k] / (double)n;
+            size += w[k] * w[k] / (double)n;
+        }
+        for (int64_t k = 0; k < n; k++)
+            w[k] -= 0.01 * fmax(1e-3, sqrt(size)) * u[k] / fmax(1, sqrt(squares));
+    }
+    free(row);
+    free(column);
+    free(u);
+    free(mean);
+}
+
+/* Every arrangement of axes, of sizes that are cut into several tiles, on three workers. */
+static void test_adafactor_axes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *params;
+        rv_shape shape;
+        int first, second;
+    } cases[] = {
+        {"lr=0.01", {2, {130, 1500}}, 0, 1},
+        {"lr=0.01", {2, {50000, 3}}, 0, 1},
+        {"lr=0.01", {4, {30, 40, 3, 5}}, 2, 3},
+        {"lr=0.01", {3, {3, 70, 1100}}, 1, 2},
+        {"lr=0.01,form=timm,relative_step=true", {4, {40, 30, 5, 3}}, 0, 1},
+        {"lr=0.01,form=timm,relative_step=true", {4, {100, 500, 2, 2}}, 0, 1},
+        {"lr=0.01,form=optax,min_dim_size_to_factor=30", {4, {2, 70, 3, 600}}, 1, 3},
+        {"lr=0.01,form=optax,min_dim_size_to_factor=30", {5, {2, 80, 3, 400, 2}}, 1, 3},
+    };
+    rv_pool *pool;
+    rv_error err;
+    assert_int_equal(rv_pool_new(&pool, 3, &err), RV_OK);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        const rv_tensor tensor = {.name = "w", .role = RV_ROLE_CONV, .shape = cases[c].shape};
+        const int64_t n = rv_shape_size(&tensor.shape);
+        double *w = calloc((size_t)n, sizeof *w), *expected = calloc((size_t)n, sizeof *w), *g = calloc((size_t)n, sizeof *g);
+        for (int64_t i = 0; i < n; i++) {
+            expected[i] = w[i] = sin(0.1 * (double)i);
+            g[i] = cos(0.37 * (double)i) * (1 + (double)(i % 7)) + 0.5;
+        }
+        const rv_optimizer_options options = {
+            .method = "adafactor", .params = cases[c].params, .dtype = RV_F64, .pool = pool};
+        rv_optimizer *optimizer;
+        assert_int_equal(rv_optimizer_new(&optimizer, &options, &tensor, 1, (const void *const[]){w}, &err), RV_OK);
+        for (int s = 0; s < 2; s++)
+            assert_int_equal(rv_optimizer_step(optimizer, (void *const[]){w}, (const void *const[]){g}, &err), RV_OK);
+        plain_adafactor(&tensor.shape, cases[c].first, cases[c].second, g, expected);
+        for (int64_t i = 0; i < n; i++)
+            assert_true(fabs(w[i] - expected[i]) < 1e-13);
+        rv_optimizer_free(optimizer);
+        free(w);
+        free(expected);
+        free(g);
+    }
+    rv_pool_free(pool);
+}
+
+/* Segments that several workers share: Amos and Adam-mini on one long vector, from their equations. */
+static void test_long_segments(void **state)
+{
+    (void)state;
+    enum { LONG = 50001 };
+    static double w[2][LONG], g[LONG];
+    static const char *const methods[] = {"amos", "adam_mini"}, *const params[] = {"lr=0.1", "lr=0.1,blocks=tensor"};
+    const rv_tensor tensor = {.name = "w", .role = RV_ROLE_BIAS, .shape = RV_SHAPE(LONG)};
+    rv_pool *pool;
+    rv_error err;
+    double squares = 0;
+    assert_int_equal(rv_pool_new(&pool, 2, &err), RV_OK);
+    for (int i = 0; i < LONG; i++) {
+        w[0][i] = w[1][i] = sin(i);
+        g[i] = cos(0.3 * i);
+        squares += g[i] * g[i] / LONG;
+    }
+    for (int k = 0; k < 2; k++) {
+        const rv_optimizer_options options = {.method = methods[k], .params = params[k], .dtype = RV_F64, .pool = pool};
+        rv_optimizer *optimizer;
+        assert_int_equal(rv_optimizer_new(&optimizer, &options, &tensor, 1, (const void *const[]){w[k]}, &err), RV_OK);
+        assert_int_equal(rv_optimizer_step(optimizer, (void *const[]){w[k]}, (const void *const[]){g}, &err), RV_OK);
+        rv_optimizer_free(optimizer);
+        /* First steps: R = 1/g2, so y = lr^2 and D = 1 with Amos, eta 0.5; v = g2 with Adam-mini. */
+        for (int i = 0; i < LONG; i++) {
+            const double u = g[i] / sqrt(squares), amos = 0.5 * 0.01 * sin(i) + 0.1 * 0.5 * u;
+            assert_true(fabs(w[k][i] - (sin(i) - (k == 0 ? amos : 0.1 * g[i] / (sqrt(squares) + 1e-8)))) < 1e-12);
+        }
+    }
+    rv_pool_free(pool);
+}
+
 /* Two methods, `steps` steps on the bowl: the largest difference of their weights. */
 static double compare(const char *a, const char *a_params, const char *b, const char *b_params, int steps, double scale)
 {
@@ -284,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lamb_length),        cmocka_unit_test(test_lars_buffer),
         cmocka_unit_test(test_adafactor_rank_one), cmocka_unit_test(test_adafactor_forms),
+        cmocka_unit_test(test_adafactor_axes),     cmocka_unit_test(test_long_segments),
         cmocka_unit_test(test_special_cases),      cmocka_unit_test(test_average),
         cmocka_unit_test(test_adam_mini_blocks),   cmocka_unit_test(test_mars_exact),
         cmocka_unit_test(test_refused),

@@ -95,10 +95,34 @@ static void test_distance_is_a_lower_bound(void **state)
     rv_optimizer_free(t.optimizer);
 }
 
+/* A rule whose layer_scale is 0 stands still, and d and the other rule's weights are as without it. */
+static void test_layer_scale(void **state)
+{
+    (void)state;
+    static const char *const rules = "[{\"rank\": 1, \"method\": \"dadapt_adam\", \"params\": {\"layer_scale\": 0}},"
+                                     " {\"method\": \"dadapt_adam\"}]";
+    trained alone = {0}, both = {0};
+    double before[BIAS];
+    begin(&alone, "dadapt_adam", "d0=1e-2", NULL, 1);
+    begin(&both, "dadapt_adam", "d0=1e-2", rules, 2);
+    memcpy(before, both.b, sizeof before);
+    for (int t = 0; t < 20; t++) {
+        bowl(&alone);
+        bowl(&both);
+        step(&alone);
+        step(&both);
+    }
+    assert_memory_equal(before, both.b, sizeof before);
+    assert_true(apart(alone.m, both.m, N) < 1e-13);
+    rv_optimizer_free(alone.optimizer);
+    rv_optimizer_free(both.optimizer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules_share_their_sums),
+        cmocka_unit_test(test_layer_scale),
         cmocka_unit_test(test_dowg),
         cmocka_unit_test(test_ldog),
         cmocka_unit_test(test_distance_is_a_lower_bound),

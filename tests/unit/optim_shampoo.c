@@ -126,10 +126,8 @@ static void test_kl_paper(void **state)
 
 enum { MATS = 5, SIDE = 6, STEPS = 11, EVERY = 4 };
 
-static void staggered(int workers, double (*w)[SIDE * SIDE], int *most)
+static void staggered(const char *method, const char *params, int workers, double (*w)[SIDE * SIDE], int *most)
 {
-    static const char *const params = "lr=0.1,beta1=0.9,beta2=0.9,epsilon=1e-3,merging=none,precondition_frequency=4,"
-                                      "grafting=adam,stagger=true";
     rv_tensor tensors[MATS];
     double g[MATS][SIDE * SIDE], *ws[MATS], *gs[MATS];
     rv_pool *pool = NULL;
@@ -143,7 +141,7 @@ static void staggered(int workers, double (*w)[SIDE * SIDE], int *most)
         ws[i] = w[i];
         gs[i] = g[i];
     }
-    rv_optimizer *optimizer = made("distributed_shampoo", params, tensors, MATS, ws, pool);
+    rv_optimizer *optimizer = made(method, params, tensors, MATS, ws, pool);
     double last[MATS][2 * SIDE * SIDE] = {{0}};
     *most = 0;
     for (int t = 1; t <= STEPS; t++) {
@@ -154,7 +152,7 @@ static void staggered(int workers, double (*w)[SIDE * SIDE], int *most)
         for (int i = 0; i < MATS; i++) {
             char name[64];
             int64_t size;
-            snprintf(name, sizeof name, "distributed_shampoo.roots.m%d", i);
+            snprintf(name, sizeof name, "%s.roots.m%d", method, i);
             const double *roots = state_of(optimizer, name, &size);
             assert_int_equal(size, 2 * SIDE * SIDE);
             for (int k = 0; k < 2; k++)
@@ -174,14 +172,46 @@ static void staggered(int workers, double (*w)[SIDE * SIDE], int *most)
 static void test_stagger(void **state)
 {
     (void)state;
+    static const char *const params = "lr=0.1,beta1=0.9,beta2=0.9,epsilon=1e-3,merging=none,precondition_frequency=4,"
+                                      "grafting=adam,stagger=true";
     double one[MATS][SIDE * SIDE], other[MATS][SIDE * SIDE];
     int most;
-    staggered(1, one, &most);
+    staggered("distributed_shampoo", params, 1, one, &most);
     assert_int_equal(most, 3);
     for (int workers = 2; workers <= 3; workers++) {
-        staggered(workers, other, &most);
+        staggered("distributed_shampoo", params, workers, other, &most);
         assert_memory_equal(one, other, sizeof one);
     }
+}
+
+/* CASPR Adaptive takes both roots of a block together; the bits do not depend on the workers either.  A
+ * single block has no phase and loses no bit by it. */
+static void test_stagger_caspr_adaptive(void **state)
+{
+    (void)state;
+    static const char *const params[] = {"precondition_frequency=4,start_preconditioning_step=5,stagger=true",
+                                         "precondition_frequency=4,start_preconditioning_step=5"};
+    double one[MATS][SIDE * SIDE], other[MATS][SIDE * SIDE], alone[2][SIDE * SIDE], g[SIDE * SIDE];
+    int most;
+    staggered("caspr_adaptive", params[0], 1, one, &most);
+    for (int workers = 2; workers <= 3; workers++) {
+        staggered("caspr_adaptive", params[0], workers, other, &most);
+        assert_memory_equal(one, other, sizeof one);
+    }
+    staggered("caspr_adaptive", params[1], 1, other, &most);
+    assert_memory_not_equal(one, other, sizeof one);
+    for (int k = 0; k < 2; k++) {
+        const rv_tensor tensor = {.name = "m", .role = RV_ROLE_HIDDEN, .shape = {2, {SIDE, SIDE}}};
+        double *w = alone[k], *gs = g;
+        fill(w, SIDE * SIDE, 1);
+        rv_optimizer *optimizer = made("caspr_adaptive", params[k], &tensor, 1, &w, NULL);
+        for (int t = 1; t <= STEPS; t++) {
+            fill(g, SIDE * SIDE, t);
+            step(optimizer, &w, &gs);
+        }
+        rv_optimizer_free(optimizer);
+    }
+    assert_memory_equal(alone[0], alone[1], sizeof alone[0]);
 }
 
 /* A restart between two staggered refreshes changes no bit. */
@@ -245,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_merging),          cmocka_unit_test(test_factors_are_dense),
         cmocka_unit_test(test_override_is_read), cmocka_unit_test(test_one_sided),
         cmocka_unit_test(test_kl_paper),         cmocka_unit_test(test_stagger),
+        cmocka_unit_test(test_stagger_caspr_adaptive),
         cmocka_unit_test(test_stagger_restart),  cmocka_unit_test(test_stagger_every_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,12 +141,30 @@ static void test_needed(void **state)
     assert_int_equal(rv_records_slower(), 0);
 }
 
+/* Curves that fall on straight lines through the evaluations, one seed later than the other. */
+static void test_crossing(void **state)
+{
+    (void)state;
+    double step[3] = {1, 101, 201}, early[3] = {4, 3, 2}, late[3] = {4, 3.5, 2.5};
+    rv_speedrun_params params = {.width = 64, .steps = 200};
+    rv_race_run runs[2] = {{RV_SOAP, 0, 200, 0, {.done = true, .count = 3, .step = step, .value = early}},
+                           {RV_SOAP, 0, 200, 1, {.done = true, .count = 3, .step = step, .value = late}}};
+    rv_race race;
+    rv_race_init(&race, &run, &params);
+    race.runs = runs;
+    race.count = 2;
+    assert_true(fabs(rv_race_crossing(&race, RV_SOAP, 3.25) - (76 + 126) / 2.0) < 1e-12);
+    assert_true(isnan(rv_race_crossing(&race, RV_SOAP, 2.25))); /* one seed does not get there */
+    assert_true(isnan(rv_race_crossing(&race, RV_MUON, 3)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_once),
         cmocka_unit_test(test_stop_and_fail),
         cmocka_unit_test(test_needed),
+        cmocka_unit_test(test_crossing),
     };
     return cmocka_run_group_tests(tests, make_run, free_run);
 }

@@ -26,7 +26,8 @@
     INT(max_dim, 40000, 1, 1e15, RV_PARAM_LOG, "tensors with a longer axis take NAdam")            \
     CHOICE(inverse_type, "newton|eigen", "newton", "how inverse roots are taken")                  \
     REAL(error_tolerance, 0.1, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "roots of a larger error are not taken over") \
-    CHOICE(kernel_matrix, "released|flattened", "released", "a kernel as [all but the last axis, last], or as [out, rest]")
+    CHOICE(kernel_matrix, "released|flattened", "released", "a kernel as [all but the last axis, last], or as [out, rest]") \
+    BOOL(stagger, false, "blocks take their roots in different steps")
 RV_PARAM_STRUCT(caspr_adaptive_params, CASPR_ADAPTIVE_PARAMS);
 RV_PARAM_TABLE(caspr_adaptive_table, "caspr_adaptive", caspr_adaptive_params, CASPR_ADAPTIVE_PARAMS);
 
@@ -39,7 +40,8 @@ typedef struct grid {
 typedef struct args {
     const caspr_adaptive_params *p;
     double lr, bc1, bc2;
-    bool first, rescale, refresh, started;
+    int64_t step;
+    bool first, refresh, started;
     bool observe, move; /* what the pass at hand does */
 } args;
 
@@ -76,6 +78,29 @@ static int64_t squares(int n)
     return (int64_t)n * n;
 }
 
+/* Whether the roots of block number `block`, of all tensors in turn, are taken at the end of a step. */
+static bool due(const args *a, int64_t step, int64_t block)
+{
+    const int64_t every = a->p->precondition_frequency;
+    return step > 0 && step % every == (a->p->stagger ? block % every : 0);
+}
+
+/* Roots: two of every block. */
+static int units_of(const rv_tensor *tensor, const void *params)
+{
+    const grid g = grid_of(tensor, params);
+    return (int)(2 * rv_parts(tensor) * g.down * g.across);
+}
+
+/* Number of a tensor's first block. */
+static int64_t first_block(const rv_run *run, int tensor)
+{
+    int64_t blocks = 0;
+    for (int i = 0; i < tensor; i++)
+        blocks += units_of(&run->tensors[i], run->params) / 2;
+    return blocks;
+}
+
 #define RV_KERNEL_FILE "optim/matrix/caspr_adaptive.c"
 #include "optim/kernel.h"
 
@@ -102,13 +127,6 @@ static size_t workspace(const rv_tensor *tensor, const void *params, rv_dtype dt
     const size_t block = (size_t)g.r * (size_t)g.c;
     return ((((size_t)(2 * g.rows * g.cols) + 3 * block) * rv_dtype_size(dtype) + 7) & ~(size_t)7) +
            (3 * (size_t)squares(most) + rv_ridge_root_size(most)) * sizeof(double);
-}
-
-/* Roots: two of every block. */
-static int units_of(const rv_tensor *tensor, const void *params)
-{
-    const grid g = grid_of(tensor, params);
-    return (int)(2 * rv_parts(tensor) * g.down * g.across);
 }
 
 static int tasks(const rv_tensor *tensor, const void *params)
@@ -139,7 +157,10 @@ static rv_fault part_task(const rv_run *run, const void *context, int number, in
 
 static rv_fault unit_task(const rv_run *run, const void *context, int number, int worker)
 {
+    const bool now = due(context, run->step, number / 2);
     const int tensor = locate_unit(run, &number);
+    if (!now)
+        return RV_FAULT_NONE;
     return (run->dtype == RV_F32 ? refresh_f32 : refresh_f64)(run, context, tensor, number, rv_run_workspace(run, worker));
 }
 
@@ -147,24 +168,21 @@ static rv_status step(const rv_run *run)
 {
     const caspr_adaptive_params *p = run->params;
     const double t = (double)run->step;
-    const int64_t before = run->step > 2 ? run->step - 1 : 1;
+    const int64_t units = 2 * first_block(run, run->count), every = p->precondition_frequency;
     args a = {.p = p,
               .lr = run->lr,
               .bc1 = 1 - pow(p->beta1, t),
               .bc2 = 1 - pow(p->beta2, t),
               .first = run->step == 1,
-              .rescale = before % p->precondition_frequency == 0,
-              .refresh = run->step % p->precondition_frequency == 0,
+              .step = run->step,
+              .refresh = p->stagger ? run->step % every < units / 2 : run->step % every == 0,
               .started = run->step > p->start_preconditioning_step,
               .observe = true};
-    int units = 0;
-    for (int i = 0; i < run->count; i++)
-        units += units_of(&run->tensors[i], p);
     a.move = !a.refresh;
     RV_TRY(rv_run_each(run, rv_part_count(run), part_task, rv_part_tensor, &a));
     if (a.move)
         return RV_OK;
-    RV_TRY(rv_run_each(run, units, unit_task, tensor_of_unit, &a));
+    RV_TRY(rv_run_each(run, (int)units, unit_task, tensor_of_unit, &a));
     a.observe = false;
     a.move = true;
     return rv_run_each(run, rv_part_count(run), part_task, rv_part_tensor, &a);
@@ -186,14 +204,15 @@ const rv_method rv_method_caspr_adaptive = {
                  "where t is such a multiple: HL = L^(-1/2), HR = R^(-1/2)\n"
                  "after start_preconditioning_step: U = HL n HR over all blocks, with the length of a; before it U = a\n"
                  "w <- w - lr (U + weight_decay w)\n"
-                 "reg(S) = S + matrix_epsilon lmax(S) I",
+                 "reg(S) = S + matrix_epsilon lmax(S) I\n"
+                 "stagger: block i, of all tensors in turn, has t - i in place of t in both conditions",
              .paper = "a submission to AlgoPerf v0.5; the paper of that name (Duvvuri et al. 2024) is another method: caspr",
              .reference = "mlcommons/submissions_algorithms 12c8e4ea previous_leaderboards/algoperf_v05/submissions/"
                           "external_tuning/caspr_adaptive/caspr_adaptive_helper.py",
              .deviations = "written for Flax layouts: rows of a matrix are its inputs there, its outputs here; "
                            "kernel_matrix=flattened takes a kernel as [out, rest].  Roots are taken in double; the first "
                            "vector of the power iteration is another one; the last block of a side is shorter, the "
-                           "code pads it and masks the padding.  Both sides may be cut (the code fails there)",
+                           "code pads it and masks the padding.  Both sides may be cut (the code fails there).  stagger is ours",
              .params = &caspr_adaptive_table,
              .state = "factors: r x r, r x r and c x c per block; roots: r x r and c x c; m, v: like the tensor",
              .bytes_per_parameter = NAN},
@@ -261,8 +280,8 @@ static double RV_FN(drift)(const args *a, const RV_FN(block) *b, double *doubles
     return fmax(0, sum) / b->r;
 }
 
-/* Factors of one block take in q; x [r, c] is work. */
-static void RV_FN(observe)(const args *a, const RV_FN(block) *b, const RV_REAL *q, RV_REAL *x, double *doubles)
+/* Factors of one block take in q; x [r, c] is work.  rescale: its roots are those of the last step. */
+static void RV_FN(observe)(const args *a, bool rescale, const RV_FN(block) *b, const RV_REAL *q, RV_REAL *x, double *doubles)
 {
     const double beta = a->p->beta2;
     double keep = beta;
@@ -273,7 +292,7 @@ static void RV_FN(observe)(const args *a, const RV_FN(block) *b, const RV_REAL *
         RV_FN(scaled_identity)(b->left_root, b->r, 1);
         RV_FN(scaled_identity)(b->right_root, b->c, 1);
     }
-    if (a->rescale) {
+    if (rescale) {
         keep *= RV_FN(drift)(a, b, doubles);
         memcpy(b->before, b->left, (size_t)squares(b->r) * sizeof *b->left);
     }
@@ -339,10 +358,11 @@ static rv_fault RV_FN(caspr)(const rv_run *run, const args *a, int tensor, int p
     double *doubles = (double *)(((uintptr_t)(y + block) + 7) & ~(uintptr_t)7);
     if (!RV_FN(rv_finite)(gradient, n))
         return RV_FAULT_GRADIENT;
+    const int64_t here = first_block(run, tensor) + part * g.down * g.across;
     for (int64_t k = 0; k < g.down * g.across && a->observe; k++) {
         const RV_FN(block) b = RV_FN(block_of)(run, tensor, part, &g, k);
         RV_FN(take)(&b, gradient, q);
-        RV_FN(observe)(a, &b, q, x, doubles);
+        RV_FN(observe)(a, due(a, a->step - 1, here + k), &b, q, x, doubles);
     }
     if (!a->move)
         return RV_FAULT_NONE;

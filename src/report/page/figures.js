@@ -43,6 +43,7 @@ function logTicks(values) {
 }
 
 function tickText(value) {
+  if (value >= 1e12) return `10<sup>${Math.round(Math.log10(value))}</sup>`;
   for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) if (value >= size) return Number((value / size).toPrecision(3)) + unit;
   return value < 1e-4 ? value.toExponential().replace("-", "−") : String(value);
 }
@@ -71,10 +72,31 @@ function layoutOf(built) {
 
 const PLOT_OPTIONS = { displayModeBar: false, responsive: true, doubleClick: "reset" };
 
-function draw(own) {
-  const built = own.build();
+/* A browser keeps a few WebGL contexts and then takes the oldest one away from whoever has it,
+   so that of a surface no longer shown is given back at once. */
+function giveBack(canvases) {
+  for (const canvas of canvases) {
+    const context = canvas.getContext("webgl"), lose = context && context.getExtension("WEBGL_lose_context");
+    if (lose) lose.loseContext();
+  }
+}
+
+function surfacesOf(plot) {
+  return [...plot.querySelectorAll(".gl-container canvas")];
+}
+
+function clear(own) {
+  const canvases = surfacesOf(own.plot);
+  Plotly.purge(own.plot);
+  giveBack(canvases);
+}
+
+async function draw(own) {
+  if (!window.Plotly) return; /* a browser too old for the charts still has all the rest */
+  const built = own.build(), canvases = built.scene ? [] : surfacesOf(own.plot);
   own.plot.setAttribute("aria-label", `${own.title}. ${built.text}`);
-  return Plotly.react(own.plot, built.traces, layoutOf(built), PLOT_OPTIONS);
+  await Plotly.react(own.plot, built.traces, layoutOf(built), PLOT_OPTIONS);
+  giveBack(canvases);
 }
 
 function drawAll() {

@@ -35,15 +35,21 @@ function switchLanguage(data, name) {
   const top = scrollY;
   language = name;
   remember("ravine-language", name);
-  if (new URLSearchParams(location.search).has("lang")) history.replaceState(null, "", `?lang=${name}${location.hash}`);
+  if (new URLSearchParams(location.search).has("lang")) replaceQuery("lang", name);
   document.documentElement.lang = name;
-  for (const own of figures) Plotly.purge(own.plot);
+  for (const own of figures) if (window.Plotly) clear(own);
   figures.length = played.length = 0;
   assemble(data);
   applyTheme(theme());
   const drawn = refresh();
   scrollTo(0, top);
   return drawn;
+}
+
+function replaceQuery(key, value) {
+  const query = new URLSearchParams(location.search);
+  query.set(key, value);
+  history.replaceState(null, "", `?${query}${location.hash}`);
 }
 
 const CHROME_RU = {
@@ -54,7 +60,7 @@ const CHROME_RU = {
   "Language": "Язык",
   "Skip to the results": "К результатам",
   "Verdict": "Итог",
-  "%s of %s claims hold": "подтвердилось утверждений: %s из %s",
+  "%s of %s claims hold": "утверждений выполняется: %s из %s",
   "Seeds": "Зёрна",
   "Data": "Данные",
   "Time": "Время",
@@ -89,7 +95,8 @@ const CHROME_RU = {
   "default": "по умолчанию",
   "allowed": "допустимо",
   "meaning": "смысл",
-  "Needs the full size; this run was made with --quick.": "Нужен полный объём, а этот запуск сделан с --quick.",
+  "Claims that need the full size are not judged: this run was made with --quick.":
+    "Утверждения, которым нужен полный объём, не оценивались: этот запуск сделан с --quick.",
   "Nothing was measured.": "Ничего не измерено.",
   "The mean lies outside the interval.": "Среднее лежит вне интервала.",
   "The value lies outside the interval.": "Значение лежит вне интервала.",
@@ -98,11 +105,21 @@ const CHROME_RU = {
   "View": "Вид",
   "Heat map": "Карта",
   "Surface": "Поверхность",
+  "Nothing to draw: no run got that far.": "Рисовать нечего: ни один запуск не дошёл до этого.",
+  "The claims are about the study's own settings; this run has others: %s.": "Утверждения относятся к собственным параметрам исследования, а в этом запуске другие: %s.",
   "Play": "Пуск",
   "Pause": "Пауза",
   "Frame": "Кадр",
   "Show or hide": "Показать или скрыть",
   "Download the data of %s as CSV": "Скачать данные рисунка «%s» в CSV",
   "Download %s as SVG": "Скачать рисунок «%s» в SVG",
+  "The charts need a browser of 2023 or later.": "Для графиков нужен браузер 2023 года или новее.",
+  "Studies": "Исследования",
+  "All studies": "Все исследования",
+  "The experiments of the lecture, replayed": "Эксперименты лекции, повторённые заново",
+  "Every study states its claims first, measures, and says which of them hold. In the order of the lecture.":
+    "Каждое исследование сначала формулирует утверждения, затем измеряет и говорит, какие из них выполняются. В порядке лекции.",
+  "%s not judged": "не оценивалось: %s",
+  "Written by Ravine %s on %s.": "Создано программой Ravine %s, %s.",
   "Written by Ravine %s on %s. Charts by Plotly.js.": "Создано программой Ravine %s, %s. Графики: Plotly.js.",
 };

@@ -11,14 +11,15 @@ function assembleStudy(data) {
 
 function studyHead(data, title, lead) {
   document.querySelector(".skip").textContent = say("Skip to the results");
+  const back = new URLSearchParams(location.search).has("gallery") ? el("p", { class: "small back" }, el("a", { href: `../index.html?lang=${language}` }, `← ${say("All studies")}`)) : null;
   return [el("div", { class: "topline" }, el("span", { class: "brand" }, mark(), "Ravine"),
     el("span", { class: "choice" }, languageSwitch(data), el("button", { type: "button", class: "plain", id: "theme", onclick: switchTheme }, ""))),
-  el("h1", {}, title), el("p", { class: "lead" }, lead)];
+  ...[back].filter(Boolean), el("h1", {}, title), el("p", { class: "lead" }, lead)];
 }
 
 function studyFacts(data) {
-  const study = data.study, judged = study.claims.filter((c) => c.holds !== null), held = judged.filter((c) => c.holds);
-  return [[say("Verdict"), say("%s of %s claims hold", held.length, judged.length)], [say("Seeds"), String(study.seeds)], [say("Data"), say(study.data)],
+  const study = data.study, judged = study.claims.filter((c) => c.holds !== null), held = judged.filter((c) => c.holds).length;
+  return [[say("Verdict"), verdictText(held, judged.length - held, study.claims.length - judged.length)], [say("Seeds"), String(study.seeds)], [say("Data"), say(study.data)],
     [say("Time"), duration(study.seconds)], [say("Size"), say(study.quick ? "quick" : "full")], ["Ravine", data.version]];
 }
 
@@ -40,8 +41,7 @@ function claimRow(claim) {
 
 /* Why a claim does not hold: what the numbers say, then what the study knows about it. */
 function reason(claim) {
-  if (claim.holds === null) return el("span", { class: "reason soft" }, say("Needs the full size; this run was made with --quick."));
-  if (claim.holds) return null;
+  if (claim.holds !== false) return null;
   const values = claim.values.map(real), [low, high] = claim.interval.map(real), inside = (v) => v >= low && v <= high;
   const outside = values.filter((v) => !inside(v)).length;
   const counted = !values.length ? say("Nothing was measured.") : claim.over === "mean" ? say("The mean lies outside the interval.")
@@ -55,9 +55,17 @@ function measure(value) {
   return text.replace(/-/g, "−");
 }
 
+/* What the user set; --quick sets its own. */
+function changed(study) {
+  return study.quick ? [] : study.settings.filter((s) => s.value !== s.initial && Number(s.value) !== Number(s.initial)).map((s) => `${s.name} = ${s.value}`);
+}
+
 function claimsSection(study) {
   const heads = [["", ""], [say("Claim"), ""], [say("Measured quantity"), ""], [say("Measured"), "number"]];
+  const unjudged = study.claims.some((c) => c.holds === null);
   return el("section", { id: "claims" }, el("h2", {}, say("Claims, checked")),
+    changed(study).length ? el("p", { class: "method soft small" }, say("The claims are about the study's own settings; this run has others: %s.", changed(study).join(", "))) : null,
+    unjudged ? el("p", { class: "method soft small" }, say("Claims that need the full size are not judged: this run was made with --quick.")) : null,
     el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("Claims, checked") }, el("table", { class: "claims" },
       el("thead", {}, el("tr", {}, heads.map(([text, kind]) => el("th", { scope: "col", class: kind }, text)))),
       el("tbody", {}, study.claims.map(claimRow)))));

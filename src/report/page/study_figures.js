@@ -10,6 +10,8 @@ function seriesNames(spec) {
 }
 
 function studyFigure(spec) {
+  if (!spec.field && !seriesNames(spec).length)
+    return el("figure", { class: spec.half ? "" : "wide" }, el("h3", {}, say(spec.title)), el("p", { class: "soft small" }, say("Nothing to draw: no run got that far.")));
   const names = seriesNames(spec), player = spec.frames || spec.trail ? makePlayer(spec) : null;
   const view = { logx: spec.x.log, logy: spec.y.log, logz: Boolean(spec.field && spec.field.log), surface: Boolean(spec.field && spec.field.surface && hasWebGL()) };
   const node = figure(say(spec.title), say(spec.caption), () => buildStudy(spec, names, view, player ? player.at : 0), spec.name);
@@ -30,7 +32,9 @@ function studyFigure(spec) {
 
 function hasWebGL() {
   if (hasWebGL.known === undefined) {
-    try { hasWebGL.known = Boolean(document.createElement("canvas").getContext("webgl")); } catch { hasWebGL.known = false; }
+    const canvas = document.createElement("canvas");
+    try { hasWebGL.known = Boolean(canvas.getContext("webgl")); } catch { hasWebGL.known = false; }
+    if (hasWebGL.known) giveBack([canvas]);
   }
   return hasWebGL.known;
 }
