@@ -89,6 +89,8 @@ static double gap_of(const rv_contest_result *r, int seed, int group)
 static void judge_linear(rv_study_run *run, const rv_contest_result *r)
 {
     int rarest = r->groups - 1;
+    rv_study_reason(run, "sgd_rare",
+                    "A smaller problem than the authors' has a larger steady rate and less rare classes: at m = 8 (seed 0) the ratio is 1.08.");
     for (int s = 0; s < run->seeds; s++) {
         double rise = INFINITY;
         for (int g = 0; g < rarest; g++)
@@ -204,6 +206,8 @@ static rv_status barcodes(rv_study_run *run, const params *o, bool coded, rv_err
             rv_study_measure(run, "digits_alone", fabs(gap_of(&r, s, 0)));
         }
     }
+    rv_study_reason(run, "digits_alone",
+                    "After 40 steps SGD has not finished the ten digits either; on the bar codes it lacks twenty times as much.");
     rv_contest_release(&r);
     return status;
 }
@@ -227,6 +231,10 @@ static rv_status words(rv_study_run *run, const params *o, rv_error *err)
         rv_study_measure(run, "words_frequent", frequent);
         rv_study_measure(run, "words_share", rare / frequent);
     }
+    rv_study_reason(run, "words_frequent",
+                    "In eight passes over a short text Adam learns even the frequent words by heart, which SGD has only begun.");
+    rv_study_reason(run, "words_share",
+                    "The gap is on all words, because Adam learns the short text by heart, and widest on the rare ones.");
     rv_contest_release(&r);
     return status;
 }
@@ -257,7 +265,7 @@ const rv_study rv_study_class_imbalance = {
               "SGD and Adam with momentum 0.9 each have their own sweep of rates in half decades; best is the lowest training loss at the end among rates at which the training loss never\n"
               "stood above its first value (by more than 1 %). Larger rates are shown beside. Losses are training losses.",
     .source = "Kunstner, Milligan, Yadav, Schmidt, Bietti 2024, Heavy-Tailed Class Imbalance and Why Adam Outperforms Gradient Descent on Language Models",
-    .cost = "5 min",
+    .cost = "2 min",
     .params = &table,
     .quick = "size=5,steps=40,long_steps=80,bits=2,image_steps=30,vocabulary=200,words=20000,word_steps=60,batch=128",
     .seeds = 3,

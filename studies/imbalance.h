@@ -37,7 +37,7 @@ typedef struct rv_words_spec {
 /* The next word from the two before it, on the Penn Treebank (or procedural text); groups of words
  * with a tenth of the text each. */
 rv_status rv_imbalance_words(const rv_study_run *run, const void *context, uint64_t seed, rv_grouped *problem, rv_error *err);
-/* Measures and draws Zipf's law on the same text; classes <- its words. */
+/* Measures and draws Zipf's law on the whole text; classes <- the words of what spec reads of it. */
 rv_status rv_imbalance_zipf(rv_study_run *run, const rv_words_spec *spec, int *classes, rv_error *err);
 
 /* ---- theory ------------------------------------------------------------------------------- */

@@ -103,7 +103,10 @@ static int more_often(const rv_source *source, int64_t times)
 rv_status rv_imbalance_zipf(rv_study_run *run, const rv_words_spec *spec, int *classes, rv_error *err)
 {
     rv_source *source;
-    RV_TRY(open_words(run, spec, &source, err));
+    RV_TRY(open_words(run, spec, &source, err)); /* what is trained on */
+    *classes = source->classes;
+    rv_source_free(source);
+    RV_TRY(open_words(run, &(rv_words_spec){0}, &source, err)); /* all of the text */
     double to = fmin(FIT_TO, source->classes), total = total_of(source), sum = 0;
     double exponent = exponent_of(source, FIT_FROM, to);
     int half = 0;
@@ -113,7 +116,6 @@ rv_status rv_imbalance_zipf(rv_study_run *run, const rv_words_spec *spec, int *c
     rv_study_note(run, "%s; the exponent of Zipf's law is %.3f, %d words are half of the text, the %d rarest occur at most five times.", source->description, exponent, half,
                   source->classes - more_often(source, 5));
     draw_zipf(run, source, exponent, to);
-    *classes = source->classes;
     rv_source_free(source);
     return RV_OK;
 }
