@@ -160,10 +160,17 @@ static rv_status all_nets(rv_study_run *run, const params *o, lines *start, line
     return RV_OK;
 }
 
+/* What is known of claims that may fail. */
+static void explain(rv_study_run *run)
+{
+    rv_study_reason(run, "test_above", "Where the gap of a network is small, two samples of images differ by as much by chance.");
+}
+
 static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
 {
     lines *start = malloc(2 * sizeof *start);
     rv_status status = start ? all_nets(run, values, start, start + 1, err) : rv_fail(err, RV_E_MEMORY, "no memory for lines");
+    explain(run);
     free(start);
     return status;
 }

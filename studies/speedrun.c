@@ -249,6 +249,16 @@ static rv_status run_race(rv_study_run *run, rv_race *race, rv_error *err)
     return RV_OK;
 }
 
+/* What is known of claims that may fail. */
+static void explain(rv_study_run *run)
+{
+    rv_study_reason(run, "gain", "Muon gains more here than in any source. It is neither the rate of AdamW, nor one rate for all tensors, nor the length of the run; why is not known.");
+    rv_study_reason(run, "gain_narrow", "The gain is largest in the smallest network.");
+    rv_study_reason(run, "persists", "It persists, and is a little smaller in the wider network; seeds differ by more than what is missing.");
+    rv_study_reason(run, "seconds", "A tie: at this width the time of Newton-Schulz and the steps saved are worth the same.");
+    rv_study_reason(run, "no_momentum", "Orthogonalising alone gives most of the gain at this batch; momentum adds little.");
+}
+
 static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
 {
     const rv_speedrun_params *p = values;
@@ -261,6 +271,7 @@ static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
     RV_TRY(status);
     rv_study_measure(run, "records", rv_records_slower());
     rv_records_draw(run);
+    explain(run);
     return RV_OK;
 }
 
