@@ -75,7 +75,8 @@ function assembleRuns(data) {
   document.getElementById("head").replaceChildren(...head(data), ...[notices(data)].filter(Boolean));
   const parts = [];
   if (data.bench) parts.push(summarySection(problems, data.bench.scores.optimizers));
-  if (data.score && Array.isArray(data.score.scores) && data.score.scores.length) parts.push(scoreSection(data.score));
+  if (data.score && Array.isArray(data.score.scores) && data.score.scores.length) 
+    parts.push(scoreSection(data.score, data.bench ? data.bench.scores.optimizers.map((o) => o.label) : []));
   if (problems.length)
     parts.push(el("section", { id: "curves" }, el("h2", {}, "Curves"), axisTools(), problems.map(problemBlock)), configSection(data, problems));
   parts.push(dataSection(data));

@@ -3,8 +3,10 @@
 
 const SHORT_CAUSE = { "no trial": "none", missed: "miss", "base missed": "base", "too slow": "slow", "held-out": "held" };
 
-function scoreSeries(score) {
-  return score.scores.map((entry, index) => ({ label: entry.submission, index, entry }));
+/* known: labels that have a colour on this page already; each keeps it, others come behind. */
+function scoreSeries(score, known) {
+  const labels = [...new Set([...known, ...score.scores.map((entry) => entry.submission)])];
+  return score.scores.map((entry) => ({ label: entry.submission, index: labels.indexOf(entry.submission), entry }));
 }
 
 function baseWorkloads(score) {
@@ -116,8 +118,8 @@ function reasonTable(score) {
     el("div", { class: "body" }, table("Base workloads without credit", [["Submission", "name"], ["Workload", ""], ["No credit", ""], ["Why", ""]], rows)));
 }
 
-function scoreSection(score) {
-  const series = scoreSeries(score);
+function scoreSection(score, known = []) {
+  const series = scoreSeries(score, known);
   const charts = [scoreProfiles(score, series), ...(score.uncertainty ? [intervalFigure(score, series)] : []), creditMap(score, series)];
   return el("section", { id: "score" }, el("h2", {}, "Score"), el("p", { class: "soft" }, `${score.title} (ruleset ${score.ruleset}).`),
     scoreTable(score, series), el("div", { class: "problem" }, legend(series), el("div", { class: "charts tall" }, charts)), sensitivityTable(score), reasonTable(score));
