@@ -7,8 +7,8 @@
 
 #include "ravine/probe.h"
 #include "studies/digits.h"
-#include "studies/pattern.h"
-#include "studies/pattern_plane.h"
+#include "probe/pattern.h"
+#include "probe/pattern_plane.h"
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                \
     INT(steps, 6000, 10, 1000000, 0, "of Adam on the plane")                                 \
