@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measures/draw.h"
 #include "measures/measure.h"
 #include "ravine/landscape.h"
 
@@ -113,13 +114,6 @@ static rv_status reserve(picture *p, const params *o, int points, rv_error *err)
     return RV_OK;
 }
 
-/* Grid points from low to high and reach beyond on both sides. */
-static void span(double low, double high, double reach, int n, double *x)
-{
-    for (int i = 0; i < n; i++)
-        x[i] = low - reach + (high - low + 2 * reach) * i / (n - 1);
-}
-
 static void place(rv_measure_run *run, const params *o, picture *p)
 {
     rv_dtype dtype = run->point.objective->dtype;
@@ -136,8 +130,8 @@ static void place(rv_measure_run *run, const params *o, picture *p)
     }
     if (p->points > 1)
         rv_measure_value(run, "distance", far, NAN, "largest distance of a saved point from the plane");
-    span(given ? low[0] : 0, given ? high[0] : 0, given ? o->reach * (high[0] - low[0]) / 2 : o->reach, p->n, p->x);
-    span(given ? low[1] : 0, given ? high[1] : 0, given ? o->reach * (high[1] - low[1]) / 2 : o->reach, p->n, p->y);
+    rv_draw_span(given ? low[0] : 0, given ? high[0] : 0, given ? o->reach * (high[0] - low[0]) / 2 : o->reach, p->n, p->x);
+    rv_draw_span(given ? low[1] : 0, given ? high[1] : 0, given ? o->reach * (high[1] - low[1]) / 2 : o->reach, p->n, p->y);
 }
 
 /* One split: its figure, and what can be counted in it. */
