@@ -229,7 +229,7 @@ class Data(Case):
         size = int.from_bytes(content[:8], "little")
         header = json.loads(content[8:8 + size])
         del header["__metadata__"]["data"]
-        text = json.dumps(header).encode().ljust(size)
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size)
         path.write_bytes(size.to_bytes(8, "little") + text + content[8 + size:])
 
     def test_recorded(self):
