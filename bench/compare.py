@@ -1,6 +1,6 @@
 """The speed table: Ravine, PyTorch and the machine's limits in turn, as ratios.
 
-    compare.py BUILD [--models a,b] [--threads 1,2] [--rounds 3] [--seconds 0.5] [--python PYTHON_WITH_TORCH]
+    compare.py BUILD [--models a,b] [--batches 1,2] [--threads 1,2] [--rounds 3] [--seconds 0.5] [--all] [--python PYTHON_WITH_TORCH]
 
 Runs the same training step (forward, backward, AdamW) of each model in Ravine and, where PyTorch is
 installed, in every setting of peer_torch.py, in turn within every round; quotes medians over the rounds.
@@ -96,20 +96,23 @@ def row(cell, results, times, peak):
     return "| " + " | ".join(map(str, (*cell, f"{ms:.2f}", f"{gflops:.0f}", share, *beside))) + " |"
 
 
-def cells(models, threads):
+def cells(models, batches, threads):
     for model, full in ROWS:
         for batch in dict.fromkeys(max(1, full // k) for k in SMALLER):
-            for precision in ("f32", "bf16"):
-                for count in threads:
-                    if model in models:
-                        yield model, batch, precision, count
+            if model in models and (batches is None or batch in batches):
+                yield from ((model, batch, precision, count) for precision in ("f32", "bf16") for count in threads)
+
+
+def numbers(text):
+    return [int(part) for part in text.split(",")]
 
 
 def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--models", type=lambda text: text.split(","), default=[name for name, _ in ROWS])
-    parser.add_argument("--threads", type=lambda text: [int(t) for t in text.split(",")], default=[1, 2])
+    parser.add_argument("--batches", type=numbers, help="of the table's; default: all")
+    parser.add_argument("--threads", type=numbers, default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.5, help="of every measurement")
     parser.add_argument("--python", default=sys.executable)
@@ -138,7 +141,7 @@ def main():
     limits = (run([options.build / "bin" / "ravine", "doctor", "--json"]) or {}).get("limits", {})
     print("| " + " | ".join(HEADS) + " |\n" + "|---" * len(HEADS) + "|", flush=True)
     failed, every, start, preparing, count = {}, [], time.monotonic(), 0, 0
-    for cell in cells(options.models, options.threads):
+    for cell in cells(options.models, options.batches, options.threads):
         before, count = time.monotonic(), count + 1
         peer = Peer([options.python, HERE / "peer_torch.py", *cell]) if has_torch else None
         preparing += time.monotonic() - before

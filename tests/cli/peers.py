@@ -65,7 +65,8 @@ class Table(Case):
         self.assertIn("compiled failed (modular-division 8 f32 2, modular-division 8 bf16 2): killed", notes)
 
     def test_every_setting(self):
-        _, notes = self.table("--threads", "2", "--all")
+        rows, notes = self.table("--threads", "2", "--all", "--batches", "512")
+        self.assertEqual([(r["batch"], r["precision"]) for r in rows], [("512", "f32"), ("512", "bf16")])
         self.assertIn("modular-division 512 f32 2: eager 9.00, compiled 5.00", notes)
 
     def test_without_torch(self):
