@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/trial.h"
+#include "ravine/workload.h"
 
 enum { MAX_SEEDS = 1024 };
 
@@ -190,9 +191,22 @@ static rv_status run_all(session *s, long jobs, rv_error *err)
 
 /* ---- results --------------------------------------------------------------- */
 
-static void print_result(const rv_trial_result *r)
+/* Where settings for the target stand that a whole run missed; "" where none is known. */
+static void advise(const char *config, const rv_trial_result *r, char *text, size_t size)
 {
-    char seconds[32], reached[96] = "not reached";
+    json_t *object = json_loads(config, 0, NULL);
+    const char *name = json_string_value(json_object_get(object, "workload"));
+    const rv_workload *workload = name ? rv_workload_find(name) : NULL;
+    bool wanted = json_is_number(json_object_get(json_object_get(object, "train"), "target"));
+    text[0] = '\0';
+    if (workload && workload->tuned && wanted && r->outcome == RV_OUTCOME_BUDGET && r->target_step < 0)
+        snprintf(text, size, "; 'ravine explain %s' names settings for it", workload->name);
+    json_decref(object);
+}
+
+static void print_result(const char *config, const rv_trial_result *r)
+{
+    char seconds[32], advice[128], reached[96] = "not reached";
     rv_text_duration(r->seconds, seconds, sizeof seconds);
     if (r->target_step >= 0) {
         char when[32];
@@ -205,7 +219,8 @@ static void print_result(const rv_trial_result *r)
     printf("  trained   %lld steps, %lld examples, %s\n", (long long)r->steps, (long long)r->examples, seconds);
     if (!isnan(r->best))
         printf("  %-9s best %.5g at step %lld, last %.5g\n", r->metric, r->best, (long long)r->best_step, r->final);
-    printf("  target    %s\n", reached);
+    advise(config, r, advice, sizeof advice);
+    printf("  target    %s%s\n", reached, advice);
     if (r->weights[0])
         printf("  weights   %s\n", r->weights);
 }
@@ -248,7 +263,7 @@ static int print_results(const session *s)
         } else {
             stopped = stopped || s->result[i].outcome == RV_OUTCOME_INTERRUPTED;
             if (!json)
-                print_result(&s->result[i]);
+                print_result(s->config[i], &s->result[i]);
         }
     }
     if (json && (s->count > 1 || s->status[0] == RV_OK) && print_json(s, result_json) != EXIT_DONE)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/spin.h"
 #include "ravine/core.h"
 
 /* Of libgomp, which oneDNN is built on: a worker runs its kernels alone. */
@@ -39,13 +40,6 @@ struct rv_pool {
     pthread_cond_t work, done;
 };
 
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
-
 /* Spins until *counter is zero (or is not), at most spin_seconds; tells whether it came. */
 static bool spin(const atomic_int *counter, bool zero, const atomic_bool *closing)
 {
@@ -54,7 +48,7 @@ static bool spin(const atomic_int *counter, bool zero, const atomic_bool *closin
         for (int i = 0; i < 64; i++) {
             if ((atomic_load_explicit(counter, memory_order_acquire) == 0) == zero || atomic_load(closing))
                 return true;
-            relax();
+            rv_relax();
         }
     } while (rv_clock() < deadline);
     return false;

@@ -16,11 +16,12 @@ typedef struct rv_shard_result {
     rv_error error;
 } rv_shard_result;
 
-/* A plan for one number of rows, with a runner for every worker. */
+/* A plan for one number of rows, with a runner for every worker or (together) one for all of them. */
 typedef struct rv_network_model {
     rv_graph *graph;
     rv_plan *plan;
-    rv_runner **runners; /* [workers] */
+    rv_runner **runners; /* [workers] or [1] */
+    bool together;
     int64_t rows;        /* examples of a shard */
 } rv_network_model;
 
