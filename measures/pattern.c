@@ -145,7 +145,7 @@ const rv_measure rv_measure_pattern = {
     .description = "Multi-point optimisation: the middle of the plane begins at the point, its axes along two random directions; then Adam moves\n"
                    "all of them so that the loss is low in the picture's bright cells and high in its dark ones.  So a picture of a loss\n"
                    "surface shows what its plane was chosen for.  The middle stays the point itself unless pattern.fixed is false.  A step\n"
-                   "costs 2 cells gradients of a mini-batch.  Statistics of batch norm are those of the point.",
+                   "costs 2 cells gradients of a mini-batch.  Statistics of batch norm are recomputed at every cell.",
     .source = "Skorokhodov, Burtsev 2019, Loss Landscape Sightseeing with Multi-Point Optimization, arXiv 1910.03867",
     .params = &table,
     .run = run_measure,
