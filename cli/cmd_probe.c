@@ -95,10 +95,14 @@ static int run(const cli_line *cli)
     char *text = NULL;
     rv_error err = {0};
     progress bar;
+    static const char *const languages[] = {"en", "ru"};
+    int language = cli_choice(cli, "language", cli_value(cli, "lang", "en"), languages, 2);
+    if (language < 0)
+        return EXIT_USAGE;
     if (!cli_int(cli, "threads", cli_processors(), 1, 1024, &threads))
         return EXIT_USAGE;
     progress_init(&bar, cli_has(cli, "quiet"));
-    rv_measure_options options = {.dir = cli_value(cli, "out", NULL), .data = cli_data(cli), .threads = (int)threads,
+    rv_measure_options options = {.dir = cli_value(cli, "out", NULL), .data = cli_data(cli), .language = languages[language], .threads = (int)threads,
                                   .raw = cli_has(cli, "raw"), .other_data = cli_has(cli, "other-data"), .measures = cli->argument + 1, .measure_count = cli->count - 1,
                                   .with = with, .with_count = collect(cli, "with", with), .set = set,
                                   .set_count = collect(cli, "set", set), .stop = interrupt_flag(),
@@ -117,6 +121,7 @@ static const cli_option options[] = {
     {"threads", 't', "N", "workers; results do not depend on it", false},
     {"data", 0, "DIR", "folder of data sets, that of the training; default: RAVINE_DATA", false},
     {"other-data", 0, NULL, "measure on other data than the weights were trained on", false},
+    {"lang", 0, "en|ru", "language in which the page opens; both are in it", false},
     {"out", 'o', "DIR", "where results go; default: runs/probe/RUN-stepN", false},
     {NULL, 0, NULL, NULL, false},
 };
