@@ -206,7 +206,7 @@ class Trained(Case):
     def test_pages_in_russian(self):
         """Every text of every measure has a row in measures/ru/probe.json; the message can be pasted into it."""
         second, third = (json.loads(self.succeeds(*TRAINING, "--seed", n, cwd=self.dir).stdout)["run"] for n in "12")
-        size = [*SMALL, "--set", "grid=3", "--set", "index=0"]
+        size = [*(word.replace("products=3", "products=4") for word in SMALL), "--set", "grid=3", "--set", "index=0"]
         everything = [measure for measure in names("measures") if measure != "line"]
         runs = ([*everything, "--with", second, "--with", third, "--set", "pattern.steps=2", "--set", "curve.steps=1", *size, "--lang", "ru"],
                 ["line", "--with", second, *size[-10:-4]], ["line", *SMALL[-6:]],
