@@ -125,14 +125,17 @@ const cli_command command_probe = {
     .name = "probe",
     .synopsis = "CHECKPOINT [MEASURE]...",
     .summary = "Measure at saved weights: curvature, sharpness, gradient noise, the loss around them",
-    .description = "CHECKPOINT is the folder of a run, one of its checkpoints or its weights.safetensors; the file itself says\n"
-                   "which workload it belongs to.  Without a MEASURE the usual ones run; 'ravine list measures' shows all,\n"
+    .description = "CHECKPOINT is the folder of a run, one of its checkpoints or its weights.safetensors, or one of them with @start\n"
+                   "behind it: the initial weights.  The file itself says which workload and data it belongs to.  Without a MEASURE the usual ones run; 'ravine list measures' shows all,\n"
                    "'ravine explain hessian' the parameters of one.  DIR gets probe.json, index.html and the figures as CSV.",
     .examples = "  ravine probe runs/mnist-mlp-sgd-1a2b3c4d-s0\n"
                 "  ravine probe runs/mnist-mlp-sgd-1a2b3c4d-s0 hessian noise --set batches=16 --json\n"
                 "  ravine probe runs/A/checkpoint/step-000000001000.safetensors hessian --set train.precision=f64\n"
                 "  ravine probe runs/A line --with runs/B\n"
-                "  ravine probe runs/A plane --set axes=pca --with runs/B --with runs/C\n",
+                "  ravine probe runs/A@start line --set view=training\n"
+                "  ravine probe runs/A plane --set axes=pca --with runs/A/trajectory\n"
+                "  ravine probe runs/A curve --with runs/B --with runs/C\n"
+                "  ravine probe runs/A pattern --set icon=picture.txt\n",
     .options = options,
     .least = 1,
     .most = -1,

@@ -128,8 +128,8 @@ static void draw(rv_figure *figure, const leg *l)
     char name[64];
     for (int i = 0; i < l->n; i++)
         x[i] = l->number - 1 + l->t[i];
-    for (int way = SEGMENT; way <= CURVE; way++)
-        for (int s = 0; s < 2; s++) {
+    for (int s = 0; s < 2; s++) /* the ways of a split first: their colours are those of the plane */
+        for (int way = SEGMENT; way <= CURVE; way++) {
             snprintf(name, sizeof name, "%s, %s", ways[way], rv_split_name(s ? RV_SPLIT_VALIDATION : RV_SPLIT_TRAIN));
             if (l->seen[s])
                 rv_figure_series(figure, name, RV_SERIES_LINE, l->n, x, l->f[way][s]);

@@ -118,21 +118,37 @@ rv_status rv_painter_run(rv_painter *t, const rv_paint_options *o, rv_error *err
     const void *g[] = {t->gradient, t->gradient + n, t->gradient + 2 * n, t->gradient + 3 * n};
     rv_optimizer_options options = {.method = "adamw", .params = text, .dtype = RV_F32};
     rv_optimizer *adam;
-    RV_TRY(rv_optimizer_new(&adam, &options, tensors, 4, (const void *const *)w, err));
-    rv_status status = descend(t, o, adam, w, g, err);
-    rv_pattern_plane_derive(&t->plane);
-    rv_optimizer_free(adam);
+    void *statistics;
+    RV_TRY(rv_statistics_save(t->objective, &statistics, err));
+    rv_status status = rv_optimizer_new(&adam, &options, tensors, 4, (const void *const *)w, err);
+    if (status == RV_OK) {
+        status = descend(t, o, adam, w, g, err);
+        rv_pattern_plane_derive(&t->plane);
+        rv_optimizer_free(adam);
+    }
+    rv_statistics_restore(t->objective, statistics);
     return status;
+}
+
+static rv_status look_at(rv_painter *t, int cell, rv_split split, rv_metrics *metrics, rv_error *err)
+{
+    rv_painter_place(t, cell);
+    if (t->objective->state_size > 0)
+        RV_TRY(rv_objective_recompute(t->objective, t->w, err));
+    return rv_objective_evaluate(t->objective, t->w, split, metrics, err);
 }
 
 rv_status rv_painter_look(rv_painter *t, rv_split split, const char *metric, double *loss, double *other, rv_error *err)
 {
-    for (int k = 0; k < t->pattern.cells; k++) {
-        rv_metrics metrics;
-        rv_painter_place(t, k);
-        RV_TRY(rv_objective_evaluate(t->objective, t->w, split, &metrics, err));
+    void *statistics;
+    RV_TRY(rv_statistics_save(t->objective, &statistics, err));
+    rv_status status = RV_OK;
+    for (int k = 0; k < t->pattern.cells && status == RV_OK; k++) {
+        rv_metrics metrics = {0};
+        status = look_at(t, k, split, &metrics, err);
         loss[k] = rv_metrics_get(&metrics, "loss");
         other[k] = rv_metrics_get(&metrics, metric);
     }
-    return RV_OK;
+    rv_statistics_restore(t->objective, statistics);
+    return status;
 }

@@ -37,7 +37,8 @@ void rv_painter_begin(rv_painter *painter);
 rv_status rv_painter_run(rv_painter *painter, const rv_paint_options *options, rv_error *err);
 /* w <- the point of a cell. */
 void rv_painter_place(rv_painter *painter, int cell);
-/* Both [cells], row by row from the top: the loss and another metric (NaN where there is none) of a split. */
+/* Both [cells], row by row from the top: the loss and another metric (NaN where there is none) of a split.
+ * Statistics of batch norm are recomputed at every cell; they come back, as after rv_painter_run. */
 rv_status rv_painter_look(rv_painter *painter, rv_split split, const char *metric, double *loss, double *other,
                           rv_error *err);
 

@@ -17,7 +17,7 @@
     INT(cells, 8, 1, 50, 0, "bright and as many dark cells of a step, on one mini-batch")                        \
     REAL(clip, 2.5, 0, HUGE_VAL, RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "dark cells are not pushed beyond this loss") \
     REAL(reach, 0.5, 0, 100, RV_PARAM_LOG | RV_PARAM_OPEN_LO, "half the plane's side at the start, in norms of the weights") \
-    BOOL(fixed, false, "the middle of the picture stays the point itself")
+    BOOL(fixed, true, "the middle of the picture stays the point itself; else it moves as well")
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "pattern", params, PARAMS);
 
@@ -144,8 +144,8 @@ const rv_measure rv_measure_pattern = {
     .title = "A picture drawn by the loss over a plane near the point",
     .description = "Multi-point optimisation: the middle of the plane begins at the point, its axes along two random directions; then Adam moves\n"
                    "all of them so that the loss is low in the picture's bright cells and high in its dark ones.  So a picture of a loss\n"
-                   "surface shows what its plane was chosen for.  With pattern.fixed the middle stays the point itself.  A step costs\n"
-                   "2 cells gradients of a mini-batch.  Statistics of batch norm are those of the point.",
+                   "surface shows what its plane was chosen for.  The middle stays the point itself unless pattern.fixed is false.  A step\n"
+                   "costs 2 cells gradients of a mini-batch.  Statistics of batch norm are recomputed at every cell.",
     .source = "Skorokhodov, Burtsev 2019, Loss Landscape Sightseeing with Multi-Point Optimization, arXiv 1910.03867",
     .params = &table,
     .run = run_measure,

@@ -220,17 +220,25 @@ static rv_status run_all(rv_measure_run *run, const plan *p, json_t *parts, rv_e
 
 /* ---- results ------------------------------------------------------------------------ */
 
+static json_t *words(const char *const *list, int count)
+{
+    json_t *out = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(out, json_string(list[i]));
+    return out;
+}
+
 static json_t *result_json(const rv_measure_run *run, const char *dir, json_t *parts, double seconds)
 {
     const rv_point *point = &run->point;
-    json_t *with = json_array();
-    for (int i = 0; i < run->other_count; i++)
-        json_array_append_new(with, json_string(run->other_names[i]));
-    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:I,s:s,s:o,s:O,s:o,s:O,s:f,s:s}", "folder", dir, "file", point->file, "workload",
+    const rv_measure_options *o = run->options;
+    json_t *with = words((const char *const *)run->other_names, run->other_count);
+    json_t *asked = json_pack("{s:o,s:o}", "with", words(o->with, o->with_count), "set", words(o->set, o->set_count));
+    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:I,s:s,s:o,s:o,s:O,s:o,s:O,s:f,s:s}", "folder", dir, "file", point->file, "workload",
                      point->workload, "optimizer", point->optimizer, "step", (json_int_t)point->step, "weights",
                      run->options->raw ? "stepped" : "to evaluate", "parameters",
                      (json_int_t)rv_layout_parameters(point->objective->layout), "data",
-                     point->objective->data ? point->objective->data : "none", "with", with, "measures", parts, "figures",
+                     point->objective->data ? point->objective->data : "none", "with", with, "asked", asked, "measures", parts, "figures",
                      rv_figures_index(run->figures), "notes", run->notes, "seconds", seconds, "version", rv_version());
 }
 
