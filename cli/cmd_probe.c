@@ -99,7 +99,7 @@ static int run(const cli_line *cli)
         return EXIT_USAGE;
     progress_init(&bar, cli_has(cli, "quiet"));
     rv_measure_options options = {.dir = cli_value(cli, "out", NULL), .data = cli_data(cli), .threads = (int)threads,
-                                  .raw = cli_has(cli, "raw"), .measures = cli->argument + 1, .measure_count = cli->count - 1,
+                                  .raw = cli_has(cli, "raw"), .other_data = cli_has(cli, "other-data"), .measures = cli->argument + 1, .measure_count = cli->count - 1,
                                   .with = with, .with_count = collect(cli, "with", with), .set = set,
                                   .set_count = collect(cli, "set", set), .stop = interrupt_flag(),
                                   .progress = show_progress, .note = show_note, .context = &bar};
@@ -111,11 +111,12 @@ static int run(const cli_line *cli)
 }
 
 static const cli_option options[] = {
-    {"with", 'w', "CHECKPOINT", "a further point: of a plane, or where a line goes", true},
+    {"with", 'w', "CHECKPOINT", "a further point: of a plane, or where a line or curve goes; a folder of checkpoints: all of them", true},
     {"raw", 0, NULL, "the weights that were stepped, not the averaged ones to evaluate", false},
     {"set", 's', "NAME=VALUE", "a parameter: seed=1, hessian.products=50, workload.dropout=0, train.precision=f64", true},
     {"threads", 't', "N", "workers; results do not depend on it", false},
-    {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
+    {"data", 0, "DIR", "folder of data sets, that of the training; default: RAVINE_DATA", false},
+    {"other-data", 0, NULL, "measure on other data than the weights were trained on", false},
     {"out", 'o', "DIR", "where results go; default: runs/probe/RUN-stepN", false},
     {NULL, 0, NULL, NULL, false},
 };

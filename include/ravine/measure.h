@@ -38,7 +38,8 @@ typedef struct rv_measure_options {
     bool raw;         /* the weights that were stepped, not those to evaluate */
     const char *const *measures; /* [measure_count] names; none: the usual ones */
     int measure_count;
-    const char *const *with; /* [with_count] further saved points */
+    bool other_data;  /* weights of other data than those here are measured, and told of */
+    const char *const *with; /* [with_count] further saved points; a folder of checkpoints stands for all of them */
     int with_count;
     /* [set_count] of "name=value": of a measure, common, or of what was trained ("workload.dropout=0"). */
     const char *const *set;

@@ -282,6 +282,7 @@ rv_status rv_network_new(rv_objective **out, const rv_network *network, const rv
     }
     o->base = (rv_objective){.methods = &methods, .name = network->name};
     o->source = network->source;
+    o->base.data = o->source->description;
     o->pool = env->pool;
     o->workers = rv_pool_workers(env->pool);
     o->shards = network->shards;

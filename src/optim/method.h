@@ -149,8 +149,8 @@ typedef struct rv_method {
     /* Its step calls rv_run_probe; with probes_if only where that says so of the parameters. */
     bool probes;
     bool (*probes_if)(const void *params);
-    /* Bit k: slot k is also reached by rv_run_slot, so that it cannot be kept in bf16.  Methods with
-     * tasks or a workspace need not say so. */
+    /* Bit k: slot k is also reached by rv_run_slot, or adds up its rounding, so that it cannot be kept in
+     * bf16.  Methods with tasks or a workspace need not say so. */
     unsigned whole_slots;
 } rv_method;
 

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "studies/pattern.h"
-#include "studies/pattern_plane.h"
+#include "probe/pattern.h"
+#include "probe/pattern_plane.h"
 
 static const char path[] = "pattern-test.txt";
 
