@@ -5,9 +5,10 @@
  * bias and activation have passed over it.  bf16: x is rounded once, in forward, and
  * kept; the gradient is rounded in the pass that makes it.
  *
- * The cut: forward by rows; backward by columns of the gradient before the activation, then
- * the two products side by side, each by rows of its result.  A library that is asked for a
- * part need not sum as it does for the whole, so a product is always asked for unit by unit. */
+ * The cut: forward by rows, or by columns where rows are few; backward by columns of the
+ * gradient before the activation, then the two products side by side, that of the weights by
+ * rows of its result, the other as forward.  A library that is asked for a part need not sum
+ * as it does for the whole, so a product is always asked for unit by unit. */
 #include "core/arena.h"
 #include "graph/attr.h"
 #include "graph/cut.h"
@@ -23,8 +24,9 @@ enum {
     LARGE_WEIGHT = 1 << 18, /* elements: beyond the second-level cache with their transpose */
     BF16_LEAST = 32,        /* rows from which on rounding the weight pays */
     BF16_ROWS = 48,         /* from here on a sum over the rows is faster in bf16 */
-    PART_STEP = 16,         /* rows at which parts of a product begin */
-    PART_COLUMNS = 64       /* of the gradient before the activation */
+    PART_STEP = 16,         /* rows or columns at which parts of a product begin */
+    PART_COLUMNS = 64,      /* of the gradient before the activation */
+    PART_WEIGHTS = 3 << 15  /* read for few rows, which takes longer than to multiply them */
 };
 
 typedef struct extents {
@@ -75,23 +77,31 @@ static int even(int64_t n, int units)
 }
 
 typedef struct parts {
-    int rows, weights, columns;
+    bool by_columns;                   /* forward and the gradient of x, else by rows */
+    int forward, data, weights, start; /* units */
 } parts;
 
 static parts parts_of(extents x, bool bf16)
 {
     const grain g = bf16 ? grain_bf16 : grain_f32;
     const int64_t work = x.rows * x.in * x.out;
-    const parts p = {product_units(x.rows, g.rows, work, g), product_units(x.out, g.weight_rows, work, g),
-                     rv_cut_units(x.out, PART_COLUMNS)};
-    return bf16 ? (parts){even(x.rows, p.rows), even(x.out, p.weights), p.columns} : p;
+    const int start = rv_cut_units(x.out, PART_COLUMNS);
+    if (!bf16 && x.rows < 2 * g.rows) {
+        const int units = rv_cut_units(x.in * x.out, PART_WEIGHTS);
+        const int out = rv_cut_units(x.out / g.rows < units ? x.out / g.rows : units, 1);
+        return (parts){true, out, rv_cut_units(x.in / g.rows < units ? x.in / g.rows : units, 1), out, start};
+    }
+    const int rows = product_units(x.rows, g.rows, work, g), weights = product_units(x.out, g.weight_rows, work, g);
+    if (bf16)
+        return (parts){false, even(x.rows, rows), even(x.rows, rows), even(x.out, weights), start};
+    return (parts){false, rows, rows, weights, start};
 }
 
 /* Units of the gradient of x come before those of the weights'. */
 static rv_cut cut(const rv_node *node, bool backward)
 {
     const parts p = parts_of(extents_of(node), takes_bf16(node));
-    return backward ? (rv_cut){2, {p.columns, (node->wants_first ? p.rows : 0) + p.weights}} : rv_cut_of(p.rows);
+    return backward ? (rv_cut){2, {p.start, (node->wants_first ? p.data : 0) + p.weights}} : rv_cut_of(p.forward);
 }
 
 /* ---- memory ----------------------------------------------------------- */
@@ -102,7 +112,7 @@ static rv_status prepare(const rv_node *node, void **prepared, rv_error *err)
     rv_dense *dense = NULL;
     const parts p = parts_of(x, true);
     if (takes_bf16(node))
-        RV_TRY(rv_dense_new(&dense, (rv_dense_shape){x.rows, x.in, x.out, p.rows, p.weights}, node->wants_first, err));
+        RV_TRY(rv_dense_new(&dense, (rv_dense_shape){x.rows, x.in, x.out, p.forward, p.weights}, node->wants_first, err));
     *prepared = dense;
     return RV_OK;
 }
@@ -217,16 +227,30 @@ static rv_status rows_f32(const rv_call *call, extents x, rv_span part, rv_error
     return RV_OK;
 }
 
+/* Few rows: the weights of some columns, read once. */
+static rv_status columns_f32(const rv_call *call, extents x, rv_span part, rv_error *err)
+{
+    const float *in = call->in[0], *bias = call->in[2];
+    float *y = (float *)call->out + part.first, *slope = slope_of(call, x.act);
+    const rv_matrix w = call->packed ? (rv_matrix){(const float *)call->packed + part.first, x.out, false}
+                                     : (rv_matrix){(const float *)call->in[1] + part.first * x.in, x.in, true};
+    RV_TRY(rv_product(x.rows, part.count, x.in, (rv_matrix){in, x.in, false}, w, false, y, x.out, err));
+    for (int64_t r = 0; r < x.rows; r++)
+        rv_cpu()->linear->finish(x.act, 1, part.count, y + r * x.out, bias ? bias + part.first : NULL,
+                                 slope ? slope + r * x.out + part.first : NULL);
+    return RV_OK;
+}
+
 /* Whether the products of this call are those in bf16. */
 static bool is_bf16(const rv_call *call)
 {
     return call->prepared && call->packed;
 }
 
-/* Where bf16 products are made evenly, a step of one row says so. */
-static rv_span rows_at(int64_t rows, int units, bool bf16, int unit)
+/* Unit u of n rows or columns of a product; those in bf16 are made evenly, of any size. */
+static rv_span part_at(int64_t n, int units, const rv_call *call, int u)
 {
-    return rv_cut_span(rows, bf16 ? 1 : PART_STEP, units, unit, unit + 1);
+    return rv_cut_span(n, call->prepared ? 1 : PART_STEP, units, u, u + 1);
 }
 
 static rv_status forward(const rv_call *call, rv_error *err)
@@ -234,8 +258,11 @@ static rv_status forward(const rv_call *call, rv_error *err)
     const extents x = extents_of(call->node);
     const parts p = parts_of(x, call->prepared);
     for (int u = call->first; u < call->end; u++) {
-        const rv_span rows = rows_at(x.rows, p.rows, call->prepared, u);
-        RV_TRY(is_bf16(call) ? rows_bf16(call, x, u, rows, err) : rows_f32(call, x, rows, err));
+        const rv_span part = part_at(p.by_columns ? x.out : x.rows, p.forward, call, u);
+        if (is_bf16(call))
+            RV_TRY(rows_bf16(call, x, u, part, err));
+        else
+            RV_TRY(p.by_columns ? columns_f32(call, x, part, err) : rows_f32(call, x, part, err));
     }
     return RV_OK;
 }
@@ -267,25 +294,29 @@ static void start(const rv_call *call, extents x, rv_span columns)
                                 moved(call->gin[2], at_column));
 }
 
-static rv_status data_gradient(const rv_call *call, extents x, int unit, rv_span rows, rv_error *err)
+static rv_status data_gradient(const rv_call *call, extents x, const parts *p, int unit, rv_error *err)
 {
-    if (!call->gin[0] || rows.count == 0)
+    const rv_span part = part_at(p->by_columns ? x.in : x.rows, p->data, call, unit);
+    const rv_span rows = p->by_columns ? (rv_span){0, x.rows} : part, columns = p->by_columns ? part : (rv_span){0, x.in};
+    if (!call->gin[0])
         return RV_OK;
     if (is_bf16(call))
         return rv_dense_data(call->prepared, unit, call->packed, at(call->scratch, place(x, true).gz_bf16),
                              call->add[0], call->gin[0], call->work, err);
-    const float *gz = before_activation(call, x) + rows.first * x.out;
-    return rv_product(rows.count, x.in, x.out, (rv_matrix){gz, x.out, false}, (rv_matrix){call->in[1], x.in, false},
-                      call->add[0], (float *)call->gin[0] + rows.first * x.in, x.in, err);
+    const rv_matrix gz = {before_activation(call, x) + rows.first * x.out, x.out, false};
+    const rv_matrix w = {(const float *)call->in[1] + columns.first, x.in, false};
+    return rv_product(rows.count, columns.count, x.out, gz, w, call->add[0],
+                      (float *)call->gin[0] + rows.first * x.in + columns.first, x.in, err);
 }
 
-static rv_status weight_gradient(const rv_call *call, extents x, int unit, rv_span rows, rv_error *err)
+static rv_status weight_gradient(const rv_call *call, extents x, const parts *p, int unit, rv_error *err)
 {
-    if (!call->gin[1] || rows.count == 0)
+    const rv_span rows = part_at(x.out, p->weights, call, unit);
+    if (!call->gin[1])
         return RV_OK;
     if (is_bf16(call) && x.rows >= BF16_ROWS) {
-        const places p = place(x, true);
-        return rv_dense_weight(call->prepared, unit, at(call->scratch, p.gz_bf16), at(call->saved, p.x_bf16),
+        const places where = place(x, true);
+        return rv_dense_weight(call->prepared, unit, at(call->scratch, where.gz_bf16), at(call->saved, where.x_bf16),
                                call->add[1], call->gin[1], call->work, err);
     }
     const float *gz = before_activation(call, x) + rows.first;
@@ -298,15 +329,12 @@ static rv_status backward(const rv_call *call, rv_error *err)
     const extents x = extents_of(call->node);
     const parts p = parts_of(x, call->prepared);
     if (call->stage == 0) {
-        start(call, x, rv_cut_span(x.out, PART_COLUMNS, p.columns, call->first, call->end));
+        start(call, x, rv_cut_span(x.out, PART_COLUMNS, p.start, call->first, call->end));
         return RV_OK;
     }
-    const int data = call->node->wants_first ? p.rows : 0;
+    const int data = call->node->wants_first ? p.data : 0;
     for (int u = call->first; u < call->end; u++)
-        if (u < data)
-            RV_TRY(data_gradient(call, x, u, rows_at(x.rows, p.rows, call->prepared, u), err));
-        else
-            RV_TRY(weight_gradient(call, x, u - data, rows_at(x.out, p.weights, call->prepared, u - data), err));
+        RV_TRY(u < data ? data_gradient(call, x, &p, u, err) : weight_gradient(call, x, &p, u - data, err));
     return RV_OK;
 }
 

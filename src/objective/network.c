@@ -90,8 +90,9 @@ static rv_status allocate(rv_network_objective *o, rv_error *err)
 {
     size_t element = rv_dtype_size(o->base.dtype), shards = (size_t)o->shards;
     size_t vector = rv_arena_align((size_t)o->base.layout->size * element);
-    RV_TRY(rv_arena_init(&o->gradients, shards * vector, err));
-    for (size_t s = 0; s < shards; s++)
+    /* The gradient of an only shard is written where it is wanted. */
+    RV_TRY(rv_arena_init(&o->gradients, shards > 1 ? shards * vector : 0, err));
+    for (size_t s = 0; shards > 1 && s < shards; s++)
         o->gradient[s] = (char *)o->gradients.base + s * vector;
     int64_t evaluations = evaluation_shards(o);
     size_t results = evaluations > o->shards ? (size_t)evaluations : shards;
@@ -113,6 +114,8 @@ static rv_status construct(rv_network_objective *o, const rv_network *network, c
                            rv_error *err)
 {
     int64_t batch = env->batch > 0 ? env->batch : network->batch;
+    if (batch <= network->undivided)
+        o->shards = 1;
     while (o->shards > 1 && (o->shards > batch || (o->shards > 2 && batch < o->shards * network->least_rows)))
         o->shards /= 2;
     int64_t rows = (batch + o->shards - 1) / o->shards;
@@ -201,6 +204,8 @@ static rv_status gradient(rv_network_objective *o, const void *w, rv_batch batch
                           rv_error *err)
 {
     double total[2];
+    if (o->shards == 1)
+        o->gradient[0] = g;
     RV_TRY(rv_plan_pack(o->train.plan, w, o->pool, err));
     RV_TRY(run_batch((rv_network_pass){.o = o, .w = w, .batch = batch, .backward = true, .drawn = drawn}, total, err));
     if (!(total[1] > 0))

@@ -71,7 +71,7 @@ typedef struct rv_block {
     double *sums;      /* [RV_MAX_SUMS], written by the kernel */
     void *to;          /* where a filter writes the new gradient */
     unsigned packed;   /* bit k: slot k is bf16 in memory */
-    rv_dice_key dice[RV_MAX_SLOTS / 2]; /* for the rounding of packed slots, two slots each */
+    rv_dice_key dice[RV_MAX_SLOTS]; /* for the rounding of packed slots */
 } rv_block;
 typedef rv_fault rv_kernel_loop(const rv_block *block);
 typedef struct rv_kernel {
