@@ -133,7 +133,7 @@ const cli_command command_probe = {
     .description = "CHECKPOINT is the folder of a run, one of its checkpoints or its weights.safetensors, or one of them with @start\n"
                    "behind it: the initial weights.  The file itself says which workload and data it belongs to.  Without a MEASURE\n"
                    "the usual ones run; 'ravine list measures' shows all, 'ravine explain hessian' the parameters of one.\n"
-                   "  DIR gets probe.json, index.html and the figures as CSV.",
+                   "DIR gets probe.json, index.html and the figures as CSV.",
     .examples = "  ravine probe runs/mnist-mlp-sgd-1a2b3c4d-s0\n"
                 "  ravine probe runs/mnist-mlp-sgd-1a2b3c4d-s0 hessian noise --set batches=16 --json\n"
                 "  ravine probe runs/A/checkpoint/step-000000001000.safetensors hessian --set train.precision=f64\n"
