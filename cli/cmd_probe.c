@@ -115,7 +115,7 @@ static int run(const cli_line *cli)
 }
 
 static const cli_option options[] = {
-    {"with", 'w', "CHECKPOINT", "a further point: of a plane, or where a line or curve goes; a folder of checkpoints: all of them", true},
+    {"with", 'w', "CHECKPOINT", "a further point, where a line or curve goes; a folder of checkpoints: all of them", true},
     {"raw", 0, NULL, "the weights that were stepped, not the averaged ones to evaluate", false},
     {"set", 's', "NAME=VALUE", "a parameter: seed=1, hessian.products=50, workload.dropout=0, train.precision=f64", true},
     {"threads", 't', "N", "workers; results do not depend on it", false},

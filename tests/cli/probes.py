@@ -207,9 +207,8 @@ class Trained(Case):
         """Every text of every measure has a row in measures/ru/probe.json; the message can be pasted into it."""
         second, third = (json.loads(self.succeeds(*TRAINING, "--seed", n, cwd=self.dir).stdout)["run"] for n in "12")
         size = [*(word.replace("products=3", "products=4") for word in SMALL), "--set", "grid=3", "--set", "index=0"]
-        everything = [measure for measure in names("measures") if measure != "line"]
-        runs = ([*everything, "--with", second, "--with", third, "--set", "pattern.steps=2", "--set", "curve.steps=1", *size, "--lang", "ru"],
-                ["line", "--with", second, *size[-10:-4]], ["line", *SMALL[-6:]],
+        runs = ([*names("measures"), "--with", second, "--with", third, "--set", "pattern.steps=2", "--set", "curve.steps=1", *size, "--lang", "ru"],
+                ["line", *SMALL[-6:]],
                 ["curve", "--with", f"{self.run_folder}/checkpoint/step-000000000004.safetensors", "--set", "grid=0", "--set", "steps=2"],
                 *(["plane", "--with", second, "--with", third, "--set", f"axes={axes}", "--set", "grid=3", "--set", "evaluate=32"] for axes in ("pca", "hessian")),
                 *([measure, "--set", "view=training", "--set", f"{measure}.{size}"] for measure, size in (("line", "points=5"), ("plane", "grid=3"))))
