@@ -11,7 +11,7 @@
 #include "trial/folder.h"
 #include "trial/hash.h"
 
-enum { FORMAT_VERSION = 1, PATH_SIZE = 512 };
+enum { FORMAT_VERSION = 1, PATH_SIZE = RV_PATH_SIZE };
 static const char optimizer_prefix[] = "o.";
 
 /* ---- arrays -------------------------------------------------------------------- */

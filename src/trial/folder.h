@@ -7,9 +7,9 @@
 #include "trial/config.h"
 
 typedef struct rv_folder {
-    char path[256];        /* DIR/<id> */
-    char checkpoints[300]; /* DIR/<id>/checkpoint */
-    int lock;              /* descriptor of the lock that is held, or -1 */
+    char path[RV_RUN_SIZE];             /* DIR/<id> */
+    char checkpoints[RV_RUN_SIZE + 16]; /* DIR/<id>/checkpoint */
+    int lock;                           /* descriptor of the lock that is held, or -1 */
 } rv_folder;
 
 /* Names only; nothing is made. */
