@@ -334,7 +334,7 @@ static const cli_option options[] = {
     {"config", 0, "FILE", "a JSON file with any part of a configuration", false},
     {"seed", 0, "SEEDS", "3, 0..4 or 0,2,5: one trial each", false},
     {"budget", 0, "TIME", "of training: 30s, 10m, 2h; a bare number is seconds", false},
-    {"threads", 't', "N", "workers of a trial; default: one per processor, with -j one; results do not depend on it", false},
+    {"threads", 't', "N", "workers of a trial; default: one per processor, with -j one; no result depends on it", false},
     {"jobs", 'j', "N", "trials side by side; default: 1", false},
     {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
     {"out", 'o', "DIR", "where run folders go; default: runs", false},
