@@ -1,5 +1,4 @@
 /* ravine export: logs and weights in the formats of other programs. */
-#include <stdio.h>
 
 #include "cli/command.h"
 #include "core/file.h"

@@ -1,5 +1,4 @@
 /* ravine index: the table of runs, made again from the run folders. */
-#include <stdio.h>
 
 #include "cli/command.h"
 #include "core/file.h"

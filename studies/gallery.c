@@ -1,7 +1,6 @@
 /* The gallery: one page that links the studies of a folder in the order of studies.def, which
  * is that of the lecture.  It is read off what the studies left behind, so it does not matter
  * whether they ran together or one by one. */
-#include <stdio.h>
 #include <string.h>
 
 #include "core/file.h"
