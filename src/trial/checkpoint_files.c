@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "trial/checkpoint.h"
-
 #define FILE_NAME "step-%012" PRId64 ".safetensors"
 
 rv_status rv_checkpoint_path(const char *folder, int64_t step, char path[RV_PATH_SIZE], rv_error *err)
@@ -19,8 +17,7 @@ rv_status rv_checkpoint_path(const char *folder, int64_t step, char path[RV_PATH
     return rv_path_join(path, folder, name, err);
 }
 
-/* The step in a name of this form, or -1. */
-static int64_t step_of(const char *name)
+int64_t rv_checkpoint_step(const char *name)
 {
     int64_t step = 0;
     char again[64];
@@ -34,7 +31,7 @@ void rv_checkpoint_prune(const char *folder, int64_t newest, int64_t previous)
 {
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        int64_t step = step_of(entry->d_name);
+        int64_t step = rv_checkpoint_step(entry->d_name);
         if (step >= 0 && step != newest && step != previous)
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
     }
@@ -47,7 +44,7 @@ int64_t rv_checkpoint_below(const char *folder, int64_t below)
     int64_t newest = -1;
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        int64_t step = step_of(entry->d_name);
+        int64_t step = rv_checkpoint_step(entry->d_name);
         if (step > newest && step < below)
             newest = step;
     }
