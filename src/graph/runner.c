@@ -140,13 +140,13 @@ static void make_calls(rv_runner *runner, int s)
         runner->forward_calls = runner->call_count;
 }
 
-/* A piece should be worth more than it costs to hand it over: a microsecond or two, at the
- * modest speeds of small work. */
-static int pieces_of(const rv_runner *runner, const rv_call *call)
+/* A piece should be worth more than it costs to hand it over, with the data that another worker
+ * has in its cache: some microseconds.  The speeds are those of small work. */
+static int pieces_of(const rv_runner *runner, const rv_call *call, bool backward)
 {
-    static const double piece = 2e-6, flops = 40e9, bytes = 20e9;
+    static const double piece = 2e-6, flops = 80e9, bytes = 40e9;
     const rv_cost cost = call->node->op->cost(call->node);
-    const double worth = (cost.flops / flops + cost.bytes / bytes) / piece;
+    const double worth = (cost.flops / flops + cost.bytes / bytes) * (backward ? 2 : 1) / piece;
     const int most = rv_crew_most(runner->crew);
     const int pieces = call->end < most ? call->end : most;
     return worth < 2 ? 1 : worth < pieces ? (int)worth : pieces;
@@ -159,7 +159,7 @@ static rv_status make_crew(rv_runner *runner, rv_pool *pool, rv_error *err)
         return rv_fail(err, RV_E_MEMORY, "runner: no memory for %d calls", runner->call_count);
     RV_TRY(rv_crew_new(&runner->crew, pool, err));
     for (int c = 0; c < runner->call_count; c++)
-        runner->pieces[c] = pieces_of(runner, &runner->calls[c]);
+        runner->pieces[c] = pieces_of(runner, &runner->calls[c], c >= runner->forward_calls);
     return RV_OK;
 }
 
