@@ -22,6 +22,7 @@ class Words(Case):
     def test_a_parameter_of_another_program(self):
         self.fails(2, *VALLEY, "--set", "learning_rate=1", says=["learning_rate", "adamw", "explain"])
         self.fails(2, "study", "rosenbrock", "--set", "foo=1", says=["it has steps, lr, noise"])
+        self.fails(2, "study", "rosenbrock", "--dry-run", "--set", "steps=1", says=["steps", "[400, "])
 
     def test_seeds(self):
         self.fails(2, *VALLEY, "--seed", "0,1,0", says=["different seeds", "0,1,0"])
