@@ -144,8 +144,9 @@ static bool set_up(bench_call *b, const bench_case *c, bool bf16)
     if (packed > 0) {
         void *to = own(b, packed);
         b->call.packed = to;
-        if (b->kernels->pack(&b->node, prepared, b->call.in[1], to, &err) != RV_OK)
-            return false;
+        for (int part = 0; part < RV_PACK_PARTS; part++)
+            if (b->kernels->pack(&b->node, prepared, b->call.in[1], to, part, &err) != RV_OK)
+                return false;
     }
     return true;
 }

@@ -2,8 +2,9 @@
  *
  * float32: the library's product is faster when w stands in the order [in, out], so pack
  * transposes it once per step; rows go in blocks whose result stays in the cache until
- * bias and activation have passed over it.  bf16: x is rounded once, in forward, and
- * kept; the gradient is rounded in the pass that makes it. */
+ * bias and activation have passed over it.  bf16: x comes rounded where its producer could
+ * do that, else forward rounds it and keeps that; the gradient is rounded in the pass that
+ * makes it. */
 #include "core/arena.h"
 #include "graph/attr.h"
 #include "graph/op_cpu.h"
@@ -16,8 +17,7 @@
 enum {
     BLOCK_BYTES = 1 << 18,  /* of a block of the result */
     LARGE_WEIGHT = 1 << 18, /* elements: beyond the second-level cache with their transpose */
-    BF16_LEAST = 32,        /* rows from which on rounding the weight pays */
-    BF16_ROWS = 48          /* from here on a sum over the rows is faster in bf16 */
+    BF16_LEAST = 32         /* rows from which on rounding the weight pays */
 };
 
 typedef struct extents {
@@ -58,22 +58,15 @@ static void unprepare(void *prepared)
     rv_dense_free(prepared);
 }
 
-/* A size that only the made products know; 0 when they cannot be made, which prepare reports. */
-static size_t ask(const rv_node *node, size_t (*size)(const rv_dense *dense))
-{
-    void *dense = NULL;
-    if (prepare(node, &dense, NULL) != RV_OK || !dense)
-        return 0;
-    const size_t bytes = size(dense);
-    rv_dense_free(dense);
-    return bytes;
-}
-
 static size_t packed(const rv_node *node)
 {
     const extents x = extents_of(node);
-    if (takes_bf16(node))
-        return ask(node, rv_dense_packed);
+    if (takes_bf16(node)) {
+        void *dense = NULL;
+        const size_t bytes = prepare(node, &dense, NULL) == RV_OK ? rv_dense_packed(dense) : 0; /* which prepare reports */
+        rv_dense_free(dense);
+        return bytes;
+    }
     /* From so many rows on (of each of some eight shards) the transposition pays. */
     const int64_t least = x.in * x.out < LARGE_WEIGHT ? 4 : 16;
     return x.rows >= least ? (size_t)(x.in * x.out) * sizeof(float) : 0;
@@ -90,33 +83,58 @@ static rv_status pack(const rv_node *node, const void *prepared, const void *wei
     return RV_OK;
 }
 
-/* Where things lie: act' (where the result does not tell it) and x in bf16 in `saved`;
- * the gradient before the activation and the library's own in `scratch`. */
+/* Where things lie: act' (where the result does not tell it) and, unless it comes so, x in bf16 in
+ * `saved`; float32 before rounding (in backward the gradient before the activation, in forward a
+ * block of a result wanted in bf16 alone), the gradient in bf16 and the library's own in `scratch`. */
 typedef struct places {
     size_t x_bf16, saved;               /* act' is first */
-    size_t gz_bf16, library;            /* gz is first */
+    size_t gz_bf16, library;            /* float32 is first */
 } places;
 
-static places place(extents e, bool bf16)
+static size_t bf16_bytes(int64_t rows, int64_t width)
 {
-    const size_t y = (size_t)(e.rows * e.out), x = (size_t)(e.rows * e.in);
+    return rv_arena_align((size_t)(rows * rv_bf16_ld(width)) * sizeof(uint16_t));
+}
+
+static places place(extents e, bool in_bf16, const rv_dense *dense)
+{
+    const size_t y = rv_arena_align((size_t)(e.rows * e.out) * sizeof(float));
+    const size_t block = dense ? rv_arena_align((size_t)(rv_dense_block(dense) * e.out) * sizeof(float)) : 0;
     places p = {0};
-    p.x_bf16 = rv_activation_saves(e.act) ? rv_arena_align(y * sizeof(float)) : 0;
-    p.saved = p.x_bf16 + (bf16 ? x * sizeof(uint16_t) : 0);
-    p.gz_bf16 = e.act == RV_ACT_NONE ? 0 : rv_arena_align(y * sizeof(float));
-    p.library = p.gz_bf16 + (bf16 ? rv_arena_align(y * sizeof(uint16_t)) : 0);
+    p.x_bf16 = rv_activation_saves(e.act) ? y : 0;
+    p.saved = p.x_bf16 + (dense && !in_bf16 ? bf16_bytes(e.rows, e.in) : 0);
+    p.gz_bf16 = dense ? block : e.act == RV_ACT_NONE ? 0 : y;
+    p.library = p.gz_bf16 + (dense ? bf16_bytes(e.rows, e.out) : 0);
+    return p;
+}
+
+/* What it is once the products are made; nothing where that fails, which prepare reports. */
+static places place_planned(const rv_node *node, size_t *library)
+{
+    void *dense = NULL;
+    const bool made = prepare(node, &dense, NULL) == RV_OK;
+    const places p = made ? place(extents_of(node), node->in_bf16, dense) : (places){0};
+    *library = dense ? rv_dense_scratch(dense) : 0;
+    rv_dense_free(dense);
     return p;
 }
 
 static size_t saved(const rv_node *node)
 {
-    return place(extents_of(node), takes_bf16(node)).saved;
+    size_t library;
+    return place_planned(node, &library).saved;
 }
 
 static size_t scratch(const rv_node *node)
 {
-    const bool bf16 = takes_bf16(node);
-    return place(extents_of(node), bf16).library + (bf16 ? ask(node, rv_dense_scratch) : 0);
+    size_t library;
+    return place_planned(node, &library).library + library;
+}
+
+static bool reads_output(const rv_node *node)
+{
+    const rv_activation act = extents_of(node).act;
+    return act != RV_ACT_NONE && !rv_activation_saves(act);
 }
 
 /* ---- forward ---------------------------------------------------------- */
@@ -131,13 +149,27 @@ static float *slope_of(const rv_call *call, rv_activation act)
     return rv_activation_saves(act) ? call->saved : NULL;
 }
 
+static const uint16_t *rounded_input(const rv_call *call, places p)
+{
+    return call->in_bf16 ? call->in_bf16 : at(call->saved, p.x_bf16);
+}
+
 static rv_status forward_bf16(const rv_call *call, extents x, rv_error *err)
 {
-    const places p = place(x, true);
-    uint16_t *rounded = at(call->saved, p.x_bf16);
-    rv_cpu()->linear->round(x.rows * x.in, call->in[0], rounded);
-    RV_TRY(rv_dense_forward(call->prepared, call->packed, rounded, call->out, at(call->scratch, p.library), err));
-    rv_cpu()->linear->finish(x.act, x.rows, x.out, call->out, call->in[2], slope_of(call, x.act));
+    const places p = place(x, call->in_bf16 != NULL, call->prepared);
+    const uint16_t *in = rounded_input(call, p);
+    const int64_t block = rv_dense_block(call->prepared);
+    float *y = call->out, *slope = slope_of(call, x.act);
+    if (!call->in_bf16)
+        rv_cpu()->linear->round(x.rows, x.in, call->in[0], at(call->saved, p.x_bf16));
+    for (int64_t r = 0; r < x.rows; r += block) {
+        const int64_t rows = x.rows - r < block ? x.rows - r : block, done = r * x.out;
+        float *z = y ? y + done : call->scratch;
+        RV_TRY(rv_dense_forward(call->prepared, call->packed, rows, in + r * rv_bf16_ld(x.in), z,
+                                at(call->scratch, p.library), err));
+        rv_cpu()->linear->finish(x.act, rows, x.out, z, call->in[2], y ? z : NULL, slope ? slope + done : NULL,
+                                 call->out_bf16 ? call->out_bf16 + r * rv_bf16_ld(x.out) : NULL);
+    }
     return RV_OK;
 }
 
@@ -155,43 +187,24 @@ static rv_status forward(const rv_call *call, rv_error *err)
         const int64_t rows = x.rows - r < block ? x.rows - r : block;
         RV_TRY(rv_product(rows, x.out, x.in, (rv_matrix){in + r * x.in, x.in, false}, w, false, y + r * x.out, x.out,
                           err));
-        rv_cpu()->linear->finish(x.act, rows, x.out, y + r * x.out, call->in[2], slope ? slope + r * x.out : NULL);
+        rv_cpu()->linear->finish(x.act, rows, x.out, y + r * x.out, call->in[2], y + r * x.out,
+                                 slope ? slope + r * x.out : NULL, NULL);
     }
     return RV_OK;
 }
 
 /* ---- backward --------------------------------------------------------- */
 
-static rv_status weight_gradient(const rv_call *call, extents x, const float *gz, rv_error *err)
-{
-    if (!call->gin[1])
-        return RV_OK;
-    return rv_product(x.out, x.in, x.rows, (rv_matrix){gz, x.out, true}, (rv_matrix){call->in[0], x.in, false},
-                      call->add[1], call->gin[1], x.in, err);
-}
-
-/* The gradient before the activation: the one behind it when there is none. */
-static const float *start(const rv_call *call, extents x, uint16_t *gz_bf16)
-{
-    float *gz = x.act == RV_ACT_NONE ? NULL : call->scratch;
-    if (gz || gz_bf16 || call->gin[2])
-        rv_cpu()->linear->start(x.act, x.rows, x.out, call->out, call->saved, call->gout,
-                                gz_bf16 && x.rows >= BF16_ROWS ? NULL : gz, gz_bf16, call->add[2], call->gin[2]);
-    return gz ? gz : call->gout;
-}
-
 static rv_status backward_bf16(const rv_call *call, extents x, rv_error *err)
 {
-    const places p = place(x, true);
-    uint16_t *gz_bf16 = at(call->scratch, p.gz_bf16);
+    const places p = place(x, call->in_bf16 != NULL, call->prepared);
+    uint16_t *gz = at(call->scratch, p.gz_bf16);
     void *library = at(call->scratch, p.library);
-    const float *gz = start(call, x, gz_bf16);
+    rv_cpu()->linear->start(x.act, x.rows, x.out, call->out, call->saved, call->gout, NULL, gz, call->add[2], call->gin[2]);
     if (call->gin[0])
-        RV_TRY(rv_dense_data(call->prepared, call->packed, gz_bf16, call->add[0], call->gin[0], library, err));
-    if (x.rows < BF16_ROWS)
-        return weight_gradient(call, x, gz, err);
-    return call->gin[1] ? rv_dense_weight(call->prepared, gz_bf16, at(call->saved, p.x_bf16), call->add[1],
-                                          call->gin[1], library, err)
+        RV_TRY(rv_dense_data(call->prepared, call->packed, gz, call->add[0], call->gin[0], library, err));
+    return call->gin[1] ? rv_dense_weight(call->prepared, gz, rounded_input(call, p), call->add[1], call->gin[1], library,
+                                          err)
                         : RV_OK;
 }
 
@@ -200,11 +213,18 @@ static rv_status backward(const rv_call *call, rv_error *err)
     const extents x = extents_of(call->node);
     if (call->prepared && call->packed)
         return backward_bf16(call, x, err);
-    const float *gz = start(call, x, NULL);
+    /* The gradient before the activation is the one behind it when there is none. */
+    float *own = x.act == RV_ACT_NONE ? NULL : call->scratch;
+    const float *gz = own ? own : call->gout;
+    if (own || call->gin[2])
+        rv_cpu()->linear->start(x.act, x.rows, x.out, call->out, call->saved, call->gout, own, NULL, call->add[2],
+                                call->gin[2]);
     if (call->gin[0])
         RV_TRY(rv_product(x.rows, x.in, x.out, (rv_matrix){gz, x.out, false}, (rv_matrix){call->in[1], x.in, false},
                           call->add[0], call->gin[0], x.in, err));
-    return weight_gradient(call, x, gz, err);
+    return call->gin[1] ? rv_product(x.out, x.in, x.rows, (rv_matrix){gz, x.out, true},
+                                     (rv_matrix){call->in[0], x.in, false}, call->add[1], call->gin[1], x.in, err)
+                        : RV_OK;
 }
 
 const rv_kernels rv_linear_cpu = {
@@ -217,4 +237,7 @@ const rv_kernels rv_linear_cpu = {
     .prepare = prepare,
     .unprepare = unprepare,
     .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1) | RV_READS_OUTPUT,
+    .reads_output = reads_output,
+    .takes_bf16 = takes_bf16,
+    .gives_bf16 = true,
 };

@@ -1,16 +1,25 @@
-/* bf16 products by oneDNN's matmul: weights in whatever layout it likes best, activations
- * and results in rows. */
+/* bf16 products by the register tiles of gemm.c, which need no copies of their operands and
+ * no call's worth of work to pay; where the processor has matrix tiles (AMX), by oneDNN's
+ * matmul, with weights in whatever layout it likes best. */
 #include "tensor/kernels/cpu/dense.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/arena.h"
+#include "tensor/kernels/cpu/gemm.h"
 #include "tensor/kernels/cpu/onednn.h"
 #include "tensor/kernels/cpu/pack.h"
 #include "tensor/limits.h"
 
+enum {
+    PANEL = RV_PACK_WIDEST,   /* columns of packed weights for our tiles */
+    BLOCK_BYTES = 3 << 15     /* of the result of a block of rows */
+};
+
 struct rv_dense {
+    int64_t rows, in, out;
+    const struct rv_cpu_gemm *tiles; /* NULL: oneDNN multiplies, and what follows is made */
     dnnl_engine_t engine;
     dnnl_memory_desc_t x, gy, gy_turned;             /* bf16, in rows; [out, rows] */
     dnnl_memory_desc_t y, gx, gw;                    /* float32, in rows */
@@ -26,11 +35,61 @@ bool rv_dense_possible(void)
     return strcmp(rv_limits_bf16(), "none") != 0;
 }
 
+/* The kernels that multiply, NULL: oneDNN's do. */
+static const struct rv_cpu_gemm *tiles_of_processor(void)
+{
+    return strcmp(rv_limits_bf16(), "amx") != 0 && rv_cpu()->gemm->product_bf16 ? rv_cpu()->gemm : NULL;
+}
+
+/* ---- our tiles -------------------------------------------------------- */
+
+static int64_t blocks(int64_t n, int64_t size)
+{
+    return (n + size - 1) / size;
+}
+
+/* Elements of a panel of packed weights, and bytes of all of b [k, n]. */
+static int64_t panel_stride(int64_t k)
+{
+    return blocks(k, RV_PACK_DEPTH) * RV_PACK_DEPTH * PANEL;
+}
+
+static size_t panels_bytes(int64_t k, int64_t n)
+{
+    return (size_t)(panel_stride(k) * blocks(n, PANEL)) * sizeof(uint16_t);
+}
+
+static size_t pairs_bytes(int64_t rows, int64_t width)
+{
+    return rv_arena_align((size_t)(blocks(rows, 2) * width) * sizeof(uint32_t));
+}
+
+/* c [m, n] (+)= a [m, k] b, a in rows, b in panels. */
+static void multiply(const rv_dense *d, int64_t m, int64_t n, int64_t k, const uint16_t *a, const uint16_t *b, bool add,
+                     float *c)
+{
+    for (int64_t j = 0; j < n; j += PANEL, b += panel_stride(k))
+        d->tiles->product_bf16(m, n - j < PANEL ? n - j : PANEL, blocks(k, 2), a, rv_bf16_ld(k) / 2, 1, b, PANEL, add,
+                               c + j, n);
+}
+
+/* The sum runs over rows: pairs of them are what both operands are read by. */
+static void multiply_rows(const rv_dense *d, const uint16_t *gy, const uint16_t *x, bool add, float *gw, void *scratch)
+{
+    void *gy_pairs = scratch, *x_pairs = (char *)scratch + pairs_bytes(d->rows, d->out);
+    d->tiles->pair_rows(d->rows, d->out, gy, rv_bf16_ld(d->out), gy_pairs);
+    d->tiles->pair_rows(d->rows, d->in, x, rv_bf16_ld(d->in), x_pairs);
+    d->tiles->product_bf16(d->out, d->in, blocks(d->rows, 2), gy_pairs, 1, d->out, x_pairs, d->in, add, gw, d->in);
+}
+
+/* ---- oneDNN ----------------------------------------------------------- */
+
 /* [rows, columns] in rows, or (turned) the transpose of what lies so. */
 static dnnl_memory_desc_t describe(int64_t rows, int64_t columns, dnnl_data_type_t type, bool turned)
 {
     dnnl_memory_desc_t desc;
-    const dnnl_dims_t dims = {rows, columns}, strides = {turned ? 1 : columns, turned ? rows : 1};
+    const int64_t width = turned ? rows : columns, ld = type == dnnl_bf16 ? rv_bf16_ld(width) : width;
+    const dnnl_dims_t dims = {rows, columns}, strides = {turned ? 1 : ld, turned ? ld : 1};
     dnnl_memory_desc_init_by_strides(&desc, 2, dims, type, strides);
     return desc;
 }
@@ -95,8 +154,9 @@ static dnnl_status_t make_data(rv_dense *d)
     return status;
 }
 
-static dnnl_status_t make(rv_dense *d, int64_t rows, int64_t in, int64_t out)
+static dnnl_status_t make(rv_dense *d)
 {
+    const int64_t rows = d->rows, in = d->in, out = d->out;
     int64_t block, stride;
     const dnnl_dims_t forward = {in, out}, data = {out, in};
     d->x = describe(rows, in, dnnl_bf16, false);
@@ -132,9 +192,9 @@ rv_status rv_dense_new(rv_dense **made, int64_t rows, int64_t in, int64_t out, b
     rv_dense *dense = calloc(1, sizeof *dense);
     if (!dense)
         return rv_fail(err, RV_E_MEMORY, "bf16 products: out of memory");
-    dense->has_data = data;
+    *dense = (rv_dense){.rows = rows, .in = in, .out = out, .tiles = tiles_of_processor(), .has_data = data};
     const int threads = rv_onednn_threads(1); /* oneDNN plans for the number it sees */
-    const rv_status status = rv_onednn_check(make(dense, rows, in, out), "bf16 products", err);
+    const rv_status status = dense->tiles ? RV_OK : rv_onednn_check(make(dense), "bf16 products", err);
     rv_onednn_threads(threads);
     if (status == RV_OK)
         *made = dense;
@@ -166,20 +226,27 @@ void rv_dense_free(rv_dense *dense)
 
 /* ---- calls ------------------------------------------------------------ */
 
-static size_t forward_bytes(const rv_dense *dense)
+static size_t forward_bytes(const rv_dense *d)
 {
-    return rv_arena_align(dnnl_memory_desc_get_size(&dense->forward_w));
+    return rv_arena_align(d->tiles ? panels_bytes(d->in, d->out) : dnnl_memory_desc_get_size(&d->forward_w));
+}
+
+static size_t data_bytes(const rv_dense *d)
+{
+    return rv_arena_align(d->tiles ? panels_bytes(d->out, d->in) : dnnl_memory_desc_get_size(&d->data_w));
 }
 
 size_t rv_dense_packed(const rv_dense *dense)
 {
-    return forward_bytes(dense) + (dense->has_data ? rv_arena_align(dnnl_memory_desc_get_size(&dense->data_w)) : 0);
+    return forward_bytes(dense) + (dense->has_data ? data_bytes(dense) : 0);
 }
 
 size_t rv_dense_scratch(const rv_dense *dense)
 {
     const rv_step *steps[STEPS];
     size_t most = 0;
+    if (dense->tiles)
+        return pairs_bytes(dense->rows, dense->out) + pairs_bytes(dense->rows, dense->in);
     steps_of(dense, steps);
     for (int i = 0; i < STEPS; i++)
         most = rv_step_scratch(steps[i]) > most ? rv_step_scratch(steps[i]) : most;
@@ -197,11 +264,12 @@ rv_status rv_dense_pack(const rv_dense *dense, bool data, const float *w, void *
 {
     const dnnl_memory_desc_t *desc = data ? &dense->data_w : &dense->forward_w;
     void *to = data ? (char *)packed + forward_bytes(dense) : packed;
-    int64_t block, stride;
-    if (!is_pairs(desc, &block, &stride))
+    const int64_t k = data ? dense->out : dense->in, n = data ? dense->in : dense->out;
+    int64_t block = PANEL, stride = panel_stride(k);
+    if (!dense->tiles && !is_pairs(desc, &block, &stride))
         return data ? run_pack(dense, &dense->pack_data, &dense->w, w, desc, to, err)
                     : run_pack(dense, &dense->pack_forward, &dense->w_turned, w, desc, to, err);
-    (data ? rv_cpu()->pack->straight : rv_cpu()->pack->turned)(desc->dims[0], desc->dims[1], w, block, stride, to);
+    (data ? rv_cpu()->pack->straight : rv_cpu()->pack->turned)(k, n, w, block, stride, to);
     return RV_OK;
 }
 
@@ -212,9 +280,19 @@ static rv_status run_product(const rv_dense *d, const rv_step *step, rv_step_ope
     return rv_step_run(step, d->engine, operands, 3, scratch, "bf16 product", err);
 }
 
-rv_status rv_dense_forward(const rv_dense *dense, const void *packed, const uint16_t *x, float *y, void *scratch,
-                           rv_error *err)
+int64_t rv_dense_block(const rv_dense *dense)
 {
+    const int64_t fits = BLOCK_BYTES / (int64_t)sizeof(float) / dense->out / 12 * 12; /* whole tiles */
+    return !dense->tiles || fits > dense->rows ? dense->rows : fits > 24 ? fits : 24;
+}
+
+rv_status rv_dense_forward(const rv_dense *dense, const void *packed, int64_t rows, const uint16_t *x, float *y,
+                           void *scratch, rv_error *err)
+{
+    if (dense->tiles) {
+        multiply(dense, rows, dense->out, dense->in, x, packed, false, y);
+        return RV_OK;
+    }
     return run_product(dense, &dense->forward, (rv_step_operand){DNNL_ARG_SRC, &dense->x, x},
                        (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->forward_w, packed},
                        (rv_step_operand){DNNL_ARG_DST, &dense->y, y}, scratch, err);
@@ -223,7 +301,11 @@ rv_status rv_dense_forward(const rv_dense *dense, const void *packed, const uint
 rv_status rv_dense_data(const rv_dense *dense, const void *packed, const uint16_t *gy, bool add, float *gx,
                         void *scratch, rv_error *err)
 {
-    const char *w = (const char *)packed + forward_bytes(dense);
+    const void *w = (const char *)packed + forward_bytes(dense);
+    if (dense->tiles) {
+        multiply(dense, dense->rows, dense->in, dense->out, gy, w, add, gx);
+        return RV_OK;
+    }
     return run_product(dense, add ? &dense->data_add : &dense->data, (rv_step_operand){DNNL_ARG_SRC, &dense->gy, gy},
                        (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->data_w, w},
                        (rv_step_operand){DNNL_ARG_DST, &dense->gx, gx}, scratch, err);
@@ -232,6 +314,10 @@ rv_status rv_dense_data(const rv_dense *dense, const void *packed, const uint16_
 rv_status rv_dense_weight(const rv_dense *dense, const uint16_t *gy, const uint16_t *x, bool add, float *gw,
                           void *scratch, rv_error *err)
 {
+    if (dense->tiles) {
+        multiply_rows(dense, gy, x, add, gw, scratch);
+        return RV_OK;
+    }
     return run_product(dense, add ? &dense->weight_add : &dense->weight,
                        (rv_step_operand){DNNL_ARG_SRC, &dense->gy_turned, gy},
                        (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->x, x},

@@ -2,15 +2,15 @@
 #ifndef RV_TENSOR_KERNELS_CPU_DENSE_H
 #define RV_TENSOR_KERNELS_CPU_DENSE_H
 
-#include "ravine/core.h"
+#include "tensor/kernels/cpu/linear.h"
 
 typedef struct rv_dense rv_dense;
 
 /* Whether this processor has instructions for bf16 products. */
 bool rv_dense_possible(void);
 
-/* x [rows, in], w [out, in], y [rows, out]; all extents at least 1.  Without data there is no
- * rv_dense_data.  Immutable once made.  RV_E_MEMORY; RV_E_UNSUPPORTED: the library has no such
+/* x [rows, in], w [out, in], y [rows, out], gradients alike, in bf16 as rv_bf16_ld tells; all extents at least 1.  Without data
+ * there is no rv_dense_data.  Immutable once made.  RV_E_MEMORY; RV_E_UNSUPPORTED: the library has no such
  * product. */
 rv_status rv_dense_new(rv_dense **made, int64_t rows, int64_t in, int64_t out, bool data, rv_error *err);
 void rv_dense_free(rv_dense *dense); /* NULL is fine */
@@ -20,9 +20,12 @@ size_t rv_dense_scratch(const rv_dense *dense); /* bytes, of any of the products
 /* w in float32 to the layout of the product forward and (data) to that of rv_dense_data. */
 rv_status rv_dense_pack(const rv_dense *dense, bool data, const float *w, void *packed, rv_error *err);
 
-/* y = x w^T */
-rv_status rv_dense_forward(const rv_dense *dense, const void *packed, const uint16_t *x, float *y, void *scratch,
-                           rv_error *err);
+/* How many rows a call of rv_dense_forward should take, so that they stay in the second-level
+ * cache; the last may take fewer. */
+int64_t rv_dense_block(const rv_dense *dense);
+/* y = x w^T for the given rows of x and y. */
+rv_status rv_dense_forward(const rv_dense *dense, const void *packed, int64_t rows, const uint16_t *x, float *y,
+                           void *scratch, rv_error *err);
 /* gx (+)= gy w */
 rv_status rv_dense_data(const rv_dense *dense, const void *packed, const uint16_t *gy, bool add, float *gx,
                         void *scratch, rv_error *err);
