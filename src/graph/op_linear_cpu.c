@@ -83,12 +83,13 @@ static rv_status pack(const rv_node *node, const void *prepared, const void *wei
     return RV_OK;
 }
 
-/* Where things lie: act' (where the result does not tell it) and, unless it comes so, x in bf16 in
- * `saved`; float32 before rounding (in backward the gradient before the activation, in forward a
- * block of a result wanted in bf16 alone), the gradient in bf16 and the library's own in `scratch`. */
+/* Where things lie.  saved: act', where the result does not tell it, in float32 or for bf16 products
+ * in bf16; then x in bf16, unless it comes so.  scratch: float32 (in backward the gradient before the
+ * activation, with bf16 products in forward a block of the result where that is not kept); then the
+ * gradient in bf16, by rows and by pairs of rows, and the library's own. */
 typedef struct places {
-    size_t x_bf16, saved;               /* act' is first */
-    size_t gz_bf16, library;            /* float32 is first */
+    size_t x_bf16, saved;
+    size_t gz_bf16, gz_pairs, library;
 } places;
 
 static size_t bf16_bytes(int64_t rows, int64_t width)
@@ -99,12 +100,18 @@ static size_t bf16_bytes(int64_t rows, int64_t width)
 static places place(extents e, bool in_bf16, const rv_dense *dense)
 {
     const size_t y = rv_arena_align((size_t)(e.rows * e.out) * sizeof(float));
-    const size_t block = dense ? rv_arena_align((size_t)(rv_dense_block(dense) * e.out) * sizeof(float)) : 0;
     places p = {0};
-    p.x_bf16 = rv_activation_saves(e.act) ? y : 0;
-    p.saved = p.x_bf16 + (dense && !in_bf16 ? bf16_bytes(e.rows, e.in) : 0);
-    p.gz_bf16 = dense ? block : e.act == RV_ACT_NONE ? 0 : y;
-    p.library = p.gz_bf16 + (dense ? bf16_bytes(e.rows, e.out) : 0);
+    if (!dense) {
+        p.saved = rv_activation_saves(e.act) ? y : 0;
+        p.library = e.act == RV_ACT_NONE ? 0 : y;
+        return p;
+    }
+    const int64_t block = rv_dense_block(dense);
+    p.x_bf16 = rv_activation_saves(e.act) ? bf16_bytes(e.rows, e.out) : 0;
+    p.saved = p.x_bf16 + (in_bf16 ? 0 : bf16_bytes(e.rows, e.in));
+    p.gz_bf16 = rv_arena_align((size_t)(block * e.out) * sizeof(float));
+    p.gz_pairs = p.gz_bf16 + bf16_bytes(block, e.out);
+    p.library = p.gz_pairs + (rv_dense_pairs(dense) ? bf16_bytes(e.rows + e.rows % 2, e.out) : 0);
     return p;
 }
 
@@ -144,14 +151,22 @@ static void *at(void *base, size_t offset)
     return (char *)base + offset;
 }
 
-static float *slope_of(const rv_call *call, rv_activation act)
-{
-    return rv_activation_saves(act) ? call->saved : NULL;
-}
-
 static const uint16_t *rounded_input(const rv_call *call, places p)
 {
     return call->in_bf16 ? call->in_bf16 : at(call->saved, p.x_bf16);
+}
+
+/* The result from row r on; slope_bf16: beside bf16 products. */
+static rv_linear_result result_at(const rv_call *call, extents x, bool bf16, int64_t r)
+{
+    rv_linear_result to = {.y = call->out, .y_bf16 = call->out_bf16};
+    if (rv_activation_saves(x.act) && bf16)
+        to.slope_bf16 = (uint16_t *)call->saved + r * rv_bf16_ld(x.out);
+    else if (rv_activation_saves(x.act))
+        to.slope = (float *)call->saved + r * x.out;
+    to.y = to.y ? to.y + r * x.out : NULL;
+    to.y_bf16 = to.y_bf16 ? to.y_bf16 + r * rv_bf16_ld(x.out) : NULL;
+    return to;
 }
 
 static rv_status forward_bf16(const rv_call *call, extents x, rv_error *err)
@@ -159,16 +174,15 @@ static rv_status forward_bf16(const rv_call *call, extents x, rv_error *err)
     const places p = place(x, call->in_bf16 != NULL, call->prepared);
     const uint16_t *in = rounded_input(call, p);
     const int64_t block = rv_dense_block(call->prepared);
-    float *y = call->out, *slope = slope_of(call, x.act);
     if (!call->in_bf16)
         rv_cpu()->linear->round(x.rows, x.in, call->in[0], at(call->saved, p.x_bf16));
     for (int64_t r = 0; r < x.rows; r += block) {
-        const int64_t rows = x.rows - r < block ? x.rows - r : block, done = r * x.out;
-        float *z = y ? y + done : call->scratch;
+        const int64_t rows = x.rows - r < block ? x.rows - r : block;
+        const rv_linear_result to = result_at(call, x, true, r);
+        float *z = to.y ? to.y : call->scratch;
         RV_TRY(rv_dense_forward(call->prepared, call->packed, rows, in + r * rv_bf16_ld(x.in), z,
                                 at(call->scratch, p.library), err));
-        rv_cpu()->linear->finish(x.act, rows, x.out, z, call->in[2], y ? z : NULL, slope ? slope + done : NULL,
-                                 call->out_bf16 ? call->out_bf16 + r * rv_bf16_ld(x.out) : NULL);
+        rv_cpu()->linear->finish(x.act, rows, x.out, z, call->in[2], &to);
     }
     return RV_OK;
 }
@@ -178,33 +192,43 @@ static rv_status forward(const rv_call *call, rv_error *err)
     const extents x = extents_of(call->node);
     if (call->prepared && call->packed)
         return forward_bf16(call, x, err);
-    const float *in = call->in[0];                        /* [rows, in] */
-    float *y = call->out, *slope = slope_of(call, x.act); /* [rows, out] */
+    const float *in = call->in[0]; /* [rows, in] */
     const rv_matrix w = call->packed ? (rv_matrix){call->packed, x.out, false} : (rv_matrix){call->in[1], x.in, true};
     const int64_t fits = BLOCK_BYTES / (int64_t)sizeof(float) / (x.out > 0 ? x.out : 1) / 16 * 16;
     const int64_t block = fits > 16 ? fits : 16;
     for (int64_t r = 0; r < x.rows; r += block) {
         const int64_t rows = x.rows - r < block ? x.rows - r : block;
-        RV_TRY(rv_product(rows, x.out, x.in, (rv_matrix){in + r * x.in, x.in, false}, w, false, y + r * x.out, x.out,
-                          err));
-        rv_cpu()->linear->finish(x.act, rows, x.out, y + r * x.out, call->in[2], y + r * x.out,
-                                 slope ? slope + r * x.out : NULL, NULL);
+        const rv_linear_result to = result_at(call, x, false, r);
+        RV_TRY(rv_product(rows, x.out, x.in, (rv_matrix){in + r * x.in, x.in, false}, w, false, to.y, x.out, err));
+        rv_cpu()->linear->finish(x.act, rows, x.out, to.y, call->in[2], &to);
     }
     return RV_OK;
 }
 
 /* ---- backward --------------------------------------------------------- */
 
+/* Block by block of rows, so that a gradient is in the caches when the next product reads it. */
 static rv_status backward_bf16(const rv_call *call, extents x, rv_error *err)
 {
-    const places p = place(x, call->in_bf16 != NULL, call->prepared);
-    uint16_t *gz = at(call->scratch, p.gz_bf16);
+    const rv_dense *dense = call->prepared;
+    const places p = place(x, call->in_bf16 != NULL, dense);
+    const int64_t block = rv_dense_block(dense);
+    const bool pairs = rv_dense_pairs(dense) && call->gin[1];
+    uint32_t *gz_pairs = at(call->scratch, p.gz_pairs);
     void *library = at(call->scratch, p.library);
-    rv_cpu()->linear->start(x.act, x.rows, x.out, call->out, call->saved, call->gout, NULL, gz, call->add[2], call->gin[2]);
-    if (call->gin[0])
-        RV_TRY(rv_dense_data(call->prepared, call->packed, gz, call->add[0], call->gin[0], library, err));
-    return call->gin[1] ? rv_dense_weight(call->prepared, gz, rounded_input(call, p), call->add[1], call->gin[1], library,
-                                          err)
+    rv_linear_gradient to = {.gz_bf16 = call->gin[0] || !pairs ? at(call->scratch, p.gz_bf16) : NULL,
+                             .bias = call->gin[2], .add_bias = call->add[2]};
+    for (int64_t r = 0; r < x.rows; r += block, to.add_bias = true) {
+        const int64_t rows = x.rows - r < block ? x.rows - r : block;
+        const rv_linear_result from = result_at(call, x, true, r);
+        to.gz_pairs = pairs ? gz_pairs + r / 2 * x.out : NULL;
+        rv_cpu()->linear->start(x.act, rows, x.out, &from, (const float *)call->gout + r * x.out, &to);
+        if (call->gin[0])
+            RV_TRY(rv_dense_data(dense, call->packed, rows, to.gz_bf16, call->add[0], (float *)call->gin[0] + r * x.in,
+                                 library, err));
+    }
+    return call->gin[1] ? rv_dense_weight(dense, pairs ? (const void *)gz_pairs : to.gz_bf16, rounded_input(call, p),
+                                          call->add[1], call->gin[1], library, err)
                         : RV_OK;
 }
 
@@ -214,11 +238,12 @@ static rv_status backward(const rv_call *call, rv_error *err)
     if (call->prepared && call->packed)
         return backward_bf16(call, x, err);
     /* The gradient before the activation is the one behind it when there is none. */
-    float *own = x.act == RV_ACT_NONE ? NULL : call->scratch;
-    const float *gz = own ? own : call->gout;
-    if (own || call->gin[2])
-        rv_cpu()->linear->start(x.act, x.rows, x.out, call->out, call->saved, call->gout, own, NULL, call->add[2],
-                                call->gin[2]);
+    const rv_linear_result from = result_at(call, x, false, 0);
+    const rv_linear_gradient to = {.gz = x.act == RV_ACT_NONE ? NULL : call->scratch, .bias = call->gin[2],
+                                   .add_bias = call->add[2]};
+    const float *gz = to.gz ? to.gz : call->gout;
+    if (to.gz || to.bias)
+        rv_cpu()->linear->start(x.act, x.rows, x.out, &from, call->gout, &to);
     if (call->gin[0])
         RV_TRY(rv_product(x.rows, x.in, x.out, (rv_matrix){gz, x.out, false}, (rv_matrix){call->in[1], x.in, false},
                           call->add[0], call->gin[0], x.in, err));

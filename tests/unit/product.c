@@ -223,8 +223,12 @@ static void check_dense(int64_t rows, int64_t in, int64_t out, bool add)
         assert_int_equal(rv_dense_forward(dense, packed, rows - r < block ? rows - r : block, x16 + r * rv_bf16_ld(in),
                                           y + r * out, scratch, NULL),
                          RV_OK);
-    assert_int_equal(rv_dense_data(dense, packed, gy16, add, gx, scratch, NULL), RV_OK);
-    assert_int_equal(rv_dense_weight(dense, gy16, x16, add, gw, scratch, NULL), RV_OK);
+    assert_int_equal(rv_dense_data(dense, packed, rows, gy16, add, gx, scratch, NULL), RV_OK);
+    uint32_t *pairs = room((size_t)((rows + 1) / 2 * out) * sizeof *pairs);
+    rv_cpu()->gemm->pair_rows(rows, out, gy16, rv_bf16_ld(out), pairs);
+    assert_int_equal(rv_dense_weight(dense, rv_dense_pairs(dense) ? (const void *)pairs : gy16, x16, add, gw, scratch, NULL),
+                     RV_OK);
+    free(pairs);
     expect("bf16 forward", (int64_t[]){rows, out, in}, x, in, false, w, in, true, 0, y, out);
     expect("bf16 data", (int64_t[]){rows, in, out}, gy, out, false, w, in, false, before, gx, in);
     expect("bf16 weight", (int64_t[]){out, in, rows}, gy, out, true, x, in, false, before, gw, in);

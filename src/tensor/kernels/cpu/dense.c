@@ -59,11 +59,6 @@ static size_t panels_bytes(int64_t k, int64_t n)
     return (size_t)(panel_stride(k) * blocks(n, PANEL)) * sizeof(uint16_t);
 }
 
-static size_t pairs_bytes(int64_t rows, int64_t width)
-{
-    return rv_arena_align((size_t)(blocks(rows, 2) * width) * sizeof(uint32_t));
-}
-
 /* c [m, n] (+)= a [m, k] b, a in rows, b in panels. */
 static void multiply(const rv_dense *d, int64_t m, int64_t n, int64_t k, const uint16_t *a, const uint16_t *b, bool add,
                      float *c)
@@ -74,12 +69,10 @@ static void multiply(const rv_dense *d, int64_t m, int64_t n, int64_t k, const u
 }
 
 /* The sum runs over rows: pairs of them are what both operands are read by. */
-static void multiply_rows(const rv_dense *d, const uint16_t *gy, const uint16_t *x, bool add, float *gw, void *scratch)
+static void multiply_rows(const rv_dense *d, const void *gy, const uint16_t *x, bool add, float *gw, void *scratch)
 {
-    void *gy_pairs = scratch, *x_pairs = (char *)scratch + pairs_bytes(d->rows, d->out);
-    d->tiles->pair_rows(d->rows, d->out, gy, rv_bf16_ld(d->out), gy_pairs);
-    d->tiles->pair_rows(d->rows, d->in, x, rv_bf16_ld(d->in), x_pairs);
-    d->tiles->product_bf16(d->out, d->in, blocks(d->rows, 2), gy_pairs, 1, d->out, x_pairs, d->in, add, gw, d->in);
+    d->tiles->pair_rows(d->rows, d->in, x, rv_bf16_ld(d->in), scratch);
+    d->tiles->product_bf16(d->out, d->in, blocks(d->rows, 2), gy, 1, d->out, scratch, d->in, add, gw, d->in);
 }
 
 /* ---- oneDNN ----------------------------------------------------------- */
@@ -246,7 +239,7 @@ size_t rv_dense_scratch(const rv_dense *dense)
     const rv_step *steps[STEPS];
     size_t most = 0;
     if (dense->tiles)
-        return pairs_bytes(dense->rows, dense->out) + pairs_bytes(dense->rows, dense->in);
+        return (size_t)(blocks(dense->rows, 2) * dense->in) * sizeof(uint32_t);
     steps_of(dense, steps);
     for (int i = 0; i < STEPS; i++)
         most = rv_step_scratch(steps[i]) > most ? rv_step_scratch(steps[i]) : most;
@@ -298,12 +291,12 @@ rv_status rv_dense_forward(const rv_dense *dense, const void *packed, int64_t ro
                        (rv_step_operand){DNNL_ARG_DST, &dense->y, y}, scratch, err);
 }
 
-rv_status rv_dense_data(const rv_dense *dense, const void *packed, const uint16_t *gy, bool add, float *gx,
+rv_status rv_dense_data(const rv_dense *dense, const void *packed, int64_t rows, const uint16_t *gy, bool add, float *gx,
                         void *scratch, rv_error *err)
 {
     const void *w = (const char *)packed + forward_bytes(dense);
     if (dense->tiles) {
-        multiply(dense, dense->rows, dense->in, dense->out, gy, w, add, gx);
+        multiply(dense, rows, dense->in, dense->out, gy, w, add, gx);
         return RV_OK;
     }
     return run_product(dense, add ? &dense->data_add : &dense->data, (rv_step_operand){DNNL_ARG_SRC, &dense->gy, gy},
@@ -311,8 +304,13 @@ rv_status rv_dense_data(const rv_dense *dense, const void *packed, const uint16_
                        (rv_step_operand){DNNL_ARG_DST, &dense->gx, gx}, scratch, err);
 }
 
-rv_status rv_dense_weight(const rv_dense *dense, const uint16_t *gy, const uint16_t *x, bool add, float *gw,
-                          void *scratch, rv_error *err)
+bool rv_dense_pairs(const rv_dense *dense)
+{
+    return dense->tiles;
+}
+
+rv_status rv_dense_weight(const rv_dense *dense, const void *gy, const uint16_t *x, bool add, float *gw, void *scratch,
+                          rv_error *err)
 {
     if (dense->tiles) {
         multiply_rows(dense, gy, x, add, gw, scratch);

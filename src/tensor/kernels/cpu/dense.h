@@ -20,17 +20,19 @@ size_t rv_dense_scratch(const rv_dense *dense); /* bytes, of any of the products
 /* w in float32 to the layout of the product forward and (data) to that of rv_dense_data. */
 rv_status rv_dense_pack(const rv_dense *dense, bool data, const float *w, void *packed, rv_error *err);
 
-/* How many rows a call of rv_dense_forward should take, so that they stay in the second-level
+/* How many rows a call of rv_dense_forward should take, an even number or all, so that they stay in the second-level
  * cache; the last may take fewer. */
 int64_t rv_dense_block(const rv_dense *dense);
 /* y = x w^T for the given rows of x and y. */
 rv_status rv_dense_forward(const rv_dense *dense, const void *packed, int64_t rows, const uint16_t *x, float *y,
                            void *scratch, rv_error *err);
-/* gx (+)= gy w */
-rv_status rv_dense_data(const rv_dense *dense, const void *packed, const uint16_t *gy, bool add, float *gx,
+/* gx (+)= gy w for the given rows, as many as forward takes. */
+rv_status rv_dense_data(const rv_dense *dense, const void *packed, int64_t rows, const uint16_t *gy, bool add, float *gx,
                         void *scratch, rv_error *err);
+/* Whether rv_dense_weight takes gy as pairs of rows (rv_cpu_gemm.pair_rows). */
+bool rv_dense_pairs(const rv_dense *dense);
 /* gw (+)= gy^T x */
-rv_status rv_dense_weight(const rv_dense *dense, const uint16_t *gy, const uint16_t *x, bool add, float *gw,
-                          void *scratch, rv_error *err);
+rv_status rv_dense_weight(const rv_dense *dense, const void *gy, const uint16_t *x, bool add, float *gw, void *scratch,
+                          rv_error *err);
 
 #endif

@@ -131,11 +131,10 @@ static void tile_at(operands o, int64_t rows, int64_t columns)
 /* All rows of a strip of columns. */
 static void strip(operands o, int64_t m, int64_t columns)
 {
-    int64_t tiles = (m + MR - 1) / MR;
-    for (int64_t t = 0, i = 0; t < tiles; t++) {
-        int64_t rows = (m - i + tiles - t - 1) / (tiles - t);
+    const int64_t tiles = (m + MR - 1) / MR, least = m / tiles, higher = m % tiles;
+    for (int64_t t = 0; t < tiles; t++) {
+        const int64_t rows = t < higher ? least + 1 : least;
         tile_at(o, rows, columns);
-        i += rows;
         o.a += rows * o.a_row;
         o.c += rows * o.ldc;
     }
@@ -145,6 +144,8 @@ static void strips(operands o, int64_t m, int64_t n)
 {
     const float *b = o.b;
     float *c = o.c;
+    if (m == 0)
+        return;
     for (int64_t j = 0; j < n;) {
         int64_t left = n - j;
         int64_t columns = left >= NV * RV_LANES ? NV * RV_LANES : left >= RV_LANES ? RV_LANES : left;
@@ -254,9 +255,8 @@ static void transpose(int64_t rows, int64_t columns, const float *from, int64_t 
 
 /* ---- pairs of rows ---- */
 
-static void pair_rows(int64_t rows, int64_t width, const uint16_t *x, int64_t ld, void *to)
+static void pair_rows(int64_t rows, int64_t width, const uint16_t *x, int64_t ld, uint32_t *pairs)
 {
-    uint32_t *pairs = to;
     for (int64_t r = 0; r < rows; r += 2, x += 2 * ld, pairs += width)
         for (int64_t j = 0; j < width; j++)
             pairs[j] = x[j] | (uint32_t)(r + 1 < rows ? x[ld + j] : 0) << 16;

@@ -17,7 +17,7 @@ struct rv_cpu_gemm {
                          const void *b, int64_t ldb, bool add, float *c, int64_t ldc);
     /* Pairs to [(rows + 1) / 2, width] of the rows 2 i and 2 i + 1 of x [rows, width] in bf16, rows ld
      * apart; what lies beyond the last row is zero. */
-    void (*pair_rows)(int64_t rows, int64_t width, const uint16_t *x, int64_t ld, void *to);
+    void (*pair_rows)(int64_t rows, int64_t width, const uint16_t *x, int64_t ld, uint32_t *to);
     /* to [columns, rows] = transpose of from [rows, columns]. */
     void (*transpose)(int64_t rows, int64_t columns, const float *from, int64_t ld_from, float *to,
                       int64_t ld_to);

@@ -13,14 +13,17 @@ RV_INLINE void pad(uint16_t *row, int64_t width)
         row[width] = 0;
 }
 
-/* Where a row of the result goes; y, slope and rounded may be NULL. */
-typedef struct result {
-    float *y, *slope;
-    uint16_t *rounded;
-} result;
+RV_INLINE rv_linear_result rows_on(rv_linear_result p, int64_t rows, int64_t width)
+{
+    const int64_t n = rows * width, n_bf16 = rows * rv_bf16_ld(width);
+    return (rv_linear_result){p.y ? p.y + n : NULL, p.y_bf16 ? p.y_bf16 + n_bf16 : NULL, p.slope ? p.slope + n : NULL,
+                              p.slope_bf16 ? p.slope_bf16 + n_bf16 : NULL};
+}
+
+/* ---- forward ---------------------------------------------------------- */
 
 /* One vector of n lanes at j of a row. */
-RV_INLINE void finish_at(rv_activation act, const float *z, const float *bias, result to, int64_t j, size_t n)
+RV_INLINE void finish_at(rv_activation act, const float *z, const float *bias, rv_linear_result to, int64_t j, size_t n)
 {
     vf s = vf_zero(), x = vf_load_n(z + j, n);
     if (bias)
@@ -28,105 +31,118 @@ RV_INLINE void finish_at(rv_activation act, const float *z, const float *bias, r
     x = vf_activate(act, x, &s);
     if (to.y)
         vf_store_n(to.y + j, x, n);
-    if (to.slope && rv_activation_saves(act))
+    if (to.y_bf16)
+        vf_store_bf16_n(to.y_bf16 + j, x, n);
+    if (rv_activation_saves(act) && to.slope)
         vf_store_n(to.slope + j, s, n);
-    if (to.rounded)
-        vf_store_bf16_n(to.rounded + j, x, n);
+    if (rv_activation_saves(act) && to.slope_bf16)
+        vf_store_bf16_n(to.slope_bf16 + j, s, n);
 }
 
-RV_INLINE void finish_of(rv_activation act, int64_t rows, int64_t width, const float *z, const float *bias, result to)
+RV_INLINE void finish_of(rv_activation act, int64_t rows, int64_t width, const float *z, const float *bias,
+                         rv_linear_result to)
 {
     const int64_t whole = width - width % RV_LANES;
-    for (int64_t r = 0; r < rows; r++) {
+    for (int64_t r = 0; r < rows; r++, z += width, to = rows_on(to, 1, width)) {
         for (int64_t j = 0; j < whole; j += RV_LANES)
             finish_at(act, z, bias, to, j, RV_LANES);
         if (whole < width)
             finish_at(act, z, bias, to, whole, (size_t)(width - whole));
-        z += width;
-        to.y = to.y ? to.y + width : NULL;
-        to.slope = to.slope ? to.slope + width : NULL;
-        if (to.rounded) {
-            pad(to.rounded, width);
-            to.rounded += rv_bf16_ld(width);
-        }
+        if (to.y_bf16)
+            pad(to.y_bf16, width);
     }
 }
 
-static void finish(rv_activation act, int64_t rows, int64_t width, const float *z, const float *bias, float *y,
-                   float *slope, uint16_t *rounded)
+static void finish(rv_activation act, int64_t rows, int64_t width, const float *z, const float *bias,
+                   const rv_linear_result *to)
 {
-    const result to = {y, slope, rounded};
-    if (act == RV_ACT_NONE && !bias && y == z && !rounded)
+    if (act == RV_ACT_NONE && !bias && to->y == z && !to->y_bf16)
         return;
-    RV_ACTIVATION_SWITCH(act, finish_of((rv_activation)ACT, rows, width, z, bias, to))
+    RV_ACTIVATION_SWITCH(act, finish_of((rv_activation)ACT, rows, width, z, bias, *to))
 }
 
-/* Where the gradient before the activation goes; each may be NULL. */
-typedef struct targets {
-    float *gz;
-    uint16_t *gz_bf16;
-    float *gbias;
-} targets;
+/* ---- backward --------------------------------------------------------- */
 
-static inline targets targets_at(targets t, int64_t at, int64_t at_bf16, int64_t column)
+/* The gradient of n lanes before the activation, at `at` of a row and what was kept of it. */
+RV_INLINE vf gradient_at(rv_activation act, rv_linear_result from, const float *gy, int64_t at, int64_t at_bf16, size_t n)
 {
-    return (targets){t.gz ? t.gz + at : NULL, t.gz_bf16 ? t.gz_bf16 + at_bf16 : NULL, t.gbias ? t.gbias + column : NULL};
+    const vf g = vf_load_n(gy + at, n);
+    vf s;
+    if (act == RV_ACT_NONE)
+        return g;
+    if (!rv_activation_saves(act))
+        s = vf_load_n(from.y + at, n);
+    else
+        s = from.slope ? vf_load_n(from.slope + at, n) : vf_load_bf16_n(from.slope_bf16 + at_bf16, n);
+    return g * vf_activation_slope(act, s, s);
 }
 
-/* One vector of n lanes of `rows` rows. */
-RV_INLINE void start_at(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, targets to,
-                        size_t n)
+/* One vector of n lanes at j of `rows` rows. */
+RV_INLINE void start_at(rv_activation act, int rows, int64_t width, rv_linear_result from, const float *gy,
+                        rv_linear_gradient to, int64_t j, size_t n)
 {
-    vf sum = vf_zero();
+    const int64_t ld = rv_bf16_ld(width);
+    vf sum = vf_zero(), before = vf_zero();
     for (int r = 0; r < rows; r++) {
-        vf g = vf_load_n(gy + r * width, n);
-        if (act != RV_ACT_NONE) {
-            vf s = vf_load_n(stored + r * width, n);
-            g *= vf_activation_slope(act, s, s);
-        }
+        const vf g = gradient_at(act, from, gy, r * width + j, r * ld + j, n);
         if (to.gz)
-            vf_store_n(to.gz + r * width, g, n);
+            vf_store_n(to.gz + r * width + j, g, n);
         if (to.gz_bf16)
-            vf_store_bf16_n(to.gz_bf16 + r * rv_bf16_ld(width), g, n);
+            vf_store_bf16_n(to.gz_bf16 + r * ld + j, g, n);
+        if (to.gz_pairs && r % 2)
+            vi_store_n((int32_t *)to.gz_pairs + r / 2 * width + j, vf_bf16_pairs(before, g), n);
+        else if (to.gz_pairs && r == rows - 1)
+            vi_store_n((int32_t *)to.gz_pairs + r / 2 * width + j, vf_bf16_pairs(g, vf_zero()), n);
+        before = g;
         sum += g;
     }
-    if (to.gbias)
-        vf_store_n(to.gbias, vf_load_n(to.gbias, n) + sum, n);
+    if (to.bias)
+        vf_store_n(to.bias + j, vf_load_n(to.bias + j, n) + sum, n);
 }
 
-RV_INLINE void start_rows(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, targets to)
+RV_INLINE void start_rows(rv_activation act, int rows, int64_t width, rv_linear_result from, const float *gy,
+                          rv_linear_gradient to)
 {
     const int64_t whole = width - width % RV_LANES;
     for (int64_t j = 0; j < whole; j += RV_LANES)
-        start_at(act, rows, width, stored + j, gy + j, targets_at(to, j, j, j), RV_LANES);
+        start_at(act, rows, width, from, gy, to, j, RV_LANES);
     if (whole < width)
-        start_at(act, rows, width, stored + whole, gy + whole, targets_at(to, whole, whole, whole),
-                 (size_t)(width - whole));
+        start_at(act, rows, width, from, gy, to, whole, (size_t)(width - whole));
     for (int r = 0; to.gz_bf16 && r < rows; r++)
         pad(to.gz_bf16 + r * rv_bf16_ld(width), width);
 }
 
-RV_INLINE void start_of(rv_activation act, int64_t rows, int64_t width, const float *stored, const float *gy,
-                        targets to)
+RV_INLINE rv_linear_gradient targets_on(rv_linear_gradient p, int64_t rows, int64_t width)
 {
-    int64_t r = 0;
-    for (; r + TOGETHER <= rows; r += TOGETHER)
-        start_rows(act, TOGETHER, width, stored + r * width, gy + r * width,
-                   targets_at(to, r * width, r * rv_bf16_ld(width), 0));
-    for (; r < rows; r++)
-        start_rows(act, 1, width, stored + r * width, gy + r * width,
-                   targets_at(to, r * width, r * rv_bf16_ld(width), 0));
+    p.gz = p.gz ? p.gz + rows * width : NULL;
+    p.gz_bf16 = p.gz_bf16 ? p.gz_bf16 + rows * rv_bf16_ld(width) : NULL;
+    p.gz_pairs = p.gz_pairs ? p.gz_pairs + rows / 2 * width : NULL;
+    return p;
 }
 
-static void start(rv_activation act, int64_t rows, int64_t width, const float *y, const float *slope,
-                  const float *gy, float *gz, uint16_t *gz_bf16, bool add, float *gbias)
+RV_INLINE void start_of(rv_activation act, int64_t rows, int64_t width, rv_linear_result from, const float *gy,
+                        rv_linear_gradient to)
 {
-    /* Without an activation nothing is read from here, but pointers are moved. */
-    const float *stored = act == RV_ACT_NONE ? gy : rv_activation_saves(act) ? slope : y;
-    const targets to = {gz, gz_bf16, gbias};
-    for (int64_t j = 0; gbias && !add && j < width; j++)
-        gbias[j] = 0;
-    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, stored, gy, to))
+    for (int64_t r = 0, step; r < rows; r += step) {
+        step = rows - r >= TOGETHER ? TOGETHER : rows - r >= 2 ? 2 : 1;
+        if (step == TOGETHER)
+            start_rows(act, TOGETHER, width, from, gy, to);
+        else if (step == 2)
+            start_rows(act, 2, width, from, gy, to);
+        else
+            start_rows(act, 1, width, from, gy, to);
+        gy += step * width;
+        from = rows_on(from, step, width);
+        to = targets_on(to, step, width);
+    }
+}
+
+static void start(rv_activation act, int64_t rows, int64_t width, const rv_linear_result *from, const float *gy,
+                  const rv_linear_gradient *to)
+{
+    for (int64_t j = 0; to->bias && !to->add_bias && j < width; j++)
+        to->bias[j] = 0;
+    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, *from, gy, *to))
 }
 
 static void round_bf16(int64_t rows, int64_t width, const float *x, uint16_t *y)

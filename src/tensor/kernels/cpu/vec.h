@@ -94,6 +94,11 @@ RV_INLINE void vf_store_n(float *p, vf v, size_t n)
 #endif
 }
 
+RV_INLINE void vi_store_n(int32_t *p, vi v, size_t n)
+{
+    vf_store_n((float *)(void *)p, (vf)v, n);
+}
+
 /* Runs the statement for every vector of an array of n: J its offset, K its lanes, which
  * is the constant RV_LANES in all but the last. */
 #define RV_EACH_VECTOR(n, J, K, ...)                                          \
@@ -286,6 +291,19 @@ RV_INLINE void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
 #else
     vh h = vf_bf16(v);
     memcpy(p, &h, n * sizeof *p);
+#endif
+}
+
+RV_INLINE vf vf_load_bf16_n(const uint16_t *p, size_t n)
+{
+    if (__builtin_constant_p(n) && n == RV_LANES)
+        return vf_load_bf16(p);
+#if defined(__AVX512F__)
+    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p)), 16);
+#else
+    uint16_t whole[RV_LANES] = {0};
+    memcpy(whole, p, n * sizeof *p);
+    return vf_load_bf16(whole);
 #endif
 }
 
