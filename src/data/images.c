@@ -79,10 +79,12 @@ static void write_pixels(const images *m, const unsigned char *bytes, size_t n, 
 {
     size_t channels = (size_t)m->train.channels;
     if (dtype == RV_F32) {
-        float *to = (float *)out + at;
-        for (size_t i = 0; i < n; i += channels)
-            for (size_t c = 0; c < channels; c++)
-                to[i + c] = m->table32[c][bytes[i + c]];
+        float *restrict to = (float *)out + at;
+        for (size_t c = 0; c < channels; c++) {
+            const float *table = m->table32[c];
+            for (size_t i = c; i < n; i += channels)
+                to[i] = table[bytes[i]];
+        }
     } else {
         double *to = (double *)out + at;
         for (size_t i = 0; i < n; i += channels)

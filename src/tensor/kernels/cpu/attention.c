@@ -1,5 +1,8 @@
-/* Attention of one head over the register tiles of gemm.c. */
+/* Attention of one head over the register tiles of gemm.c; of a few queries, whose
+ * weights fit in one vector, without. */
 #include "tensor/kernels/cpu/attention.h"
+
+#include "tensor/kernels/cpu/attention_short.h"
 
 #include "tensor/kernels/cpu/gemm.h"
 #include "tensor/kernels/cpu/vec.h"
@@ -95,6 +98,10 @@ static const float *drop(const rv_attention_head *head, strip s, float *to, int6
 
 static void forward(const rv_attention_head *head, float *y, int64_t ld_y)
 {
+    if (is_short(head)) {
+        short_forward(head, y, ld_y);
+        return;
+    }
     float *turned = head->work, *dropped = turned + head->size * STRIP;
     for (int64_t first = 0; first < head->time; first += STRIP) {
         const strip s = strip_at(head, first);
@@ -135,6 +142,10 @@ static void softmax_gradient(const rv_attention_head *head, strip s, int64_t i, 
 
 static void backward(const rv_attention_head *head, const rv_attention_gradient *g)
 {
+    if (is_short(head)) {
+        short_backward(head, g);
+        return;
+    }
     float *turned = head->work, *gp = turned + head->size * STRIP, *dropped = gp + head->time * STRIP;
     const int64_t strips = (head->time + STRIP - 1) / STRIP, size = head->size;
     for (int64_t n = strips - 1; n >= 0; n--) { /* the last strip sees all keys, so it may overwrite */

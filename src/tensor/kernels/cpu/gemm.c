@@ -41,28 +41,28 @@ RV_INLINE vf multiply_add(bool pairs, vf sum, vf a, vf b)
 }
 
 /* One tile of rows x vectors * RV_LANES columns, of which the last vector has lanes lanes. */
-RV_INLINE void tile(bool pairs, operands o, int rows, int vectors, size_t lanes)
+RV_INLINE void tile(bool pairs, const operands *o, int rows, int vectors, size_t lanes)
 {
     vf sum[MR][NV];
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = vf_zero();
-    for (int64_t p = 0; p < o.k; p++) {
-        const float *a = o.a + p * o.a_column, *b = o.b + p * o.ldb;
+    for (int64_t p = 0; p < o->k; p++) {
+        const float *a = o->a + p * o->a_column, *b = o->b + p * o->ldb;
         vf bv[NV];
         UNROLL for (int v = 0; v < vectors; v++)
             bv[v] = v == vectors - 1 ? vf_load_n(b + v * RV_LANES, lanes) : vf_load(b + v * RV_LANES);
         UNROLL for (int i = 0; i < rows; i++) {
-            vf x = vf_set1(a[i * o.a_row]);
+            vf x = vf_set1(a[i * o->a_row]);
             UNROLL for (int v = 0; v < vectors; v++)
                 sum[i][v] = multiply_add(pairs, sum[i][v], x, bv[v]);
         }
     }
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++) {
-            float *c = o.c + i * o.ldc + v * RV_LANES;
+            float *c = o->c + i * o->ldc + v * RV_LANES;
             size_t n = v == vectors - 1 ? lanes : RV_LANES;
-            vf_store_n(c, o.add ? vf_load_n(c, n) + sum[i][v] : sum[i][v], n);
+            vf_store_n(c, o->add ? vf_load_n(c, n) + sum[i][v] : sum[i][v], n);
         }
 }
 
@@ -71,7 +71,7 @@ RV_INLINE void tile(bool pairs, operands o, int rows, int vectors, size_t lanes)
         tile(pairs, o, height <= MR ? height : MR, vectors, lanes);                  \
         break;
 
-RV_INLINE void tile_of(bool pairs, operands o, int64_t rows, int vectors, size_t lanes)
+RV_INLINE void tile_of(bool pairs, const operands *o, int64_t rows, int vectors, size_t lanes)
 {
     switch (rows) {
         TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
@@ -81,38 +81,38 @@ RV_INLINE void tile_of(bool pairs, operands o, int64_t rows, int vectors, size_t
     }
 }
 
-static void tile_wide(operands o, int64_t rows)
+static void tile_wide(const operands *o, int64_t rows)
 {
     tile_of(false, o, rows, NV, RV_LANES);
 }
 
-static void tile_single(operands o, int64_t rows)
+static void tile_single(const operands *o, int64_t rows)
 {
     tile_of(false, o, rows, 1, RV_LANES);
 }
 
-static void tile_tail(operands o, int64_t rows, size_t lanes)
+static void tile_tail(const operands *o, int64_t rows, size_t lanes)
 {
     tile_of(false, o, rows, 1, lanes);
 }
 
 #if defined(__AVX512BF16__)
-static void tile_wide_bf16(operands o, int64_t rows)
+static void tile_wide_bf16(const operands *o, int64_t rows)
 {
     tile_of(true, o, rows, NV, RV_LANES);
 }
 
-static void tile_tail_bf16(operands o, int64_t rows, size_t lanes)
+static void tile_tail_bf16(const operands *o, int64_t rows, size_t lanes)
 {
     tile_of(true, o, rows, 1, lanes);
 }
 #endif
 
 /* One tile of `columns` columns. */
-static void tile_at(operands o, int64_t rows, int64_t columns)
+static void tile_at(const operands *o, int64_t rows, int64_t columns)
 {
 #if defined(__AVX512BF16__)
-    if (o.pairs) {
+    if (o->pairs) {
         if (columns == NV * RV_LANES)
             tile_wide_bf16(o, rows);
         else
@@ -134,7 +134,7 @@ static void strip(operands o, int64_t m, int64_t columns)
     const int64_t tiles = (m + MR - 1) / MR, least = m / tiles, higher = m % tiles;
     for (int64_t t = 0; t < tiles; t++) {
         const int64_t rows = t < higher ? least + 1 : least;
-        tile_at(o, rows, columns);
+        tile_at(&o, rows, columns);
         o.a += rows * o.a_row;
         o.c += rows * o.ldc;
     }
