@@ -33,7 +33,8 @@ typedef struct rv_kernels {
     bool (*reads_output)(const rv_node *node); /* where not every node does that reads promises; NULL: all do */
     /* Whether both programs read the first input in bf16 where there is such a copy; NULL: never. */
     bool (*takes_bf16)(const rv_node *node);
-    bool gives_bf16;  /* forward writes call->out_bf16 where it is given, and call->out where that is */
+    /* Whether forward writes call->out_bf16 where it is given, and call->out where that is; NULL: never. */
+    bool (*gives_bf16)(const rv_node *node);
     bool in_place;    /* forward may write its first input's memory */
     bool gradient_in_place; /* backward may write gin[0] over gout (then add[0] is false) */
 } rv_kernels;

@@ -97,6 +97,13 @@ static size_t bf16_bytes(int64_t rows, int64_t width)
     return rv_arena_align((size_t)(rows * rv_bf16_ld(width)) * sizeof(uint16_t));
 }
 
+/* Rows of a block of the float32 product. */
+static int64_t float_block(extents e)
+{
+    const int64_t fits = BLOCK_BYTES / (int64_t)sizeof(float) / (e.out > 0 ? e.out : 1) / 16 * 16;
+    return fits > 16 ? fits : 16;
+}
+
 static places place(extents e, bool in_bf16, const rv_dense *dense)
 {
     const size_t y = rv_arena_align((size_t)(e.rows * e.out) * sizeof(float));
@@ -120,8 +127,10 @@ static places place_planned(const rv_node *node, size_t *library)
 {
     void *dense = NULL;
     const bool made = prepare(node, &dense, NULL) == RV_OK;
-    const places p = made ? place(extents_of(node), node->in_bf16, dense) : (places){0};
-    *library = dense ? rv_dense_scratch(dense) : 0;
+    const extents e = extents_of(node);
+    const places p = made ? place(e, node->in_bf16, dense) : (places){0};
+    /* A float32 product whose result is wanted in bf16 alone needs room for a block of it. */
+    *library = dense ? rv_dense_scratch(dense) : node->only_bf16 ? (size_t)(float_block(e) * e.out) * sizeof(float) : 0;
     rv_dense_free(dense);
     return p;
 }
@@ -194,13 +203,13 @@ static rv_status forward(const rv_call *call, rv_error *err)
         return forward_bf16(call, x, err);
     const float *in = call->in[0]; /* [rows, in] */
     const rv_matrix w = call->packed ? (rv_matrix){call->packed, x.out, false} : (rv_matrix){call->in[1], x.in, true};
-    const int64_t fits = BLOCK_BYTES / (int64_t)sizeof(float) / (x.out > 0 ? x.out : 1) / 16 * 16;
-    const int64_t block = fits > 16 ? fits : 16;
+    const int64_t block = float_block(x);
     for (int64_t r = 0; r < x.rows; r += block) {
         const int64_t rows = x.rows - r < block ? x.rows - r : block;
         const rv_linear_result to = result_at(call, x, false, r);
-        RV_TRY(rv_product(rows, x.out, x.in, (rv_matrix){in + r * x.in, x.in, false}, w, false, to.y, x.out, err));
-        rv_cpu()->linear->finish(x.act, rows, x.out, to.y, call->in[2], &to);
+        float *z = to.y ? to.y : call->scratch;
+        RV_TRY(rv_product(rows, x.out, x.in, (rv_matrix){in + r * x.in, x.in, false}, w, false, z, x.out, err));
+        rv_cpu()->linear->finish(x.act, rows, x.out, z, call->in[2], &to);
     }
     return RV_OK;
 }
@@ -264,5 +273,5 @@ const rv_kernels rv_linear_cpu = {
     .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1) | RV_READS_OUTPUT,
     .reads_output = reads_output,
     .takes_bf16 = takes_bf16,
-    .gives_bf16 = true,
+    .gives_bf16 = rv_cpu_always,
 };

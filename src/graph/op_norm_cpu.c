@@ -95,11 +95,11 @@ static rv_status backward_rms(const rv_call *call, rv_error *err)
 const rv_kernels rv_layer_norm_cpu = {.forward = forward_layer, .backward = backward_layer,
                                       .saved = rows_saved, .scratch = rows_scratch,
                                       .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
-                                      .gives_bf16 = true, .gradient_in_place = true};
+                                      .gives_bf16 = rv_cpu_always, .gradient_in_place = true};
 const rv_kernels rv_rms_norm_cpu = {.forward = forward_rms, .backward = backward_rms,
                                     .saved = rows_saved, .scratch = rows_scratch,
                                     .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
-                                    .gives_bf16 = true, .gradient_in_place = true};
+                                    .gives_bf16 = rv_cpu_always, .gradient_in_place = true};
 
 /* ---- columns ---------------------------------------------------------- */
 
@@ -282,8 +282,8 @@ static rv_status backward_group(const rv_call *call, rv_error *err)
 const rv_kernels rv_batch_norm_cpu = {.forward = forward_batch, .backward = backward_batch,
                                       .saved = batch_saved, .scratch = columns_scratch,
                                       .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
-                                      .gives_bf16 = true, .gradient_in_place = true};
+                                      .gives_bf16 = rv_cpu_always, .gradient_in_place = true};
 const rv_kernels rv_group_norm_cpu = {.forward = forward_group, .backward = backward_group,
                                       .saved = group_saved, .scratch = columns_scratch,
                                       .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
-                                      .gives_bf16 = true, .gradient_in_place = true};
+                                      .gives_bf16 = rv_cpu_always, .gradient_in_place = true};

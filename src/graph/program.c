@@ -136,9 +136,12 @@ static bool reads_bf16(const builder *b, const rv_node *node)
 {
     const rv_kernels *kernels = kernels_of(b, node);
     const rv_graph_value *value = rv_graph_at(b->graph, rv_graph_root(b->graph, node->in[0]));
-    return value->from == RV_FROM_NODE && even_rows(&value->shape) && even_rows(&node->in_shape[0]) &&
-           kernels->takes_bf16 && kernels->takes_bf16(node) &&
-           kernels_of(b, &b->graph->nodes[value->source])->gives_bf16;
+    if (value->from != RV_FROM_NODE || !kernels->takes_bf16 || !kernels->takes_bf16(node))
+        return false;
+    const rv_kernels *producer = kernels_of(b, &b->graph->nodes[value->source]);
+    const bool packs = !kernels->packed || rv_graph_at(b->graph, rv_graph_root(b->graph, node->in[1]))->from == RV_FROM_PARAMETER;
+    return even_rows(&value->shape) && even_rows(&node->in_shape[0]) && packs && producer->gives_bf16 &&
+           producer->gives_bf16(&b->graph->nodes[value->source]);
 }
 
 static void find_last_reads(const builder *b)

@@ -6,7 +6,7 @@
 #include "tensor/kernels/cpu/attention.h"
 #include "tensor/kernels/cpu/vec.h"
 
-enum { SIDE = 4 };
+enum { SIDE = RV_ATTENTION_SHORT };
 
 #if defined(__AVX512F__)
 
