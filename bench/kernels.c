@@ -114,7 +114,7 @@ static size_t bytes(const bench_call *b, size_t (*of)(const rv_node *))
 static bool set_up(bench_call *b, const bench_case *c, bool bf16)
 {
     rv_error err = {0};
-    b->node = (rv_node){.op = c->op, .name = "bench", .attr = c->attr, .bf16 = bf16};
+    b->node = (rv_node){.op = c->op, .name = "bench", .attr = c->attr, .bf16 = bf16, .wants_first = true};
     for (int i = 0; i < RV_OP_INPUTS && (i == 0 || c->in[i].rank > 0); i++) {
         b->node.in[i] = i + 1;
         b->node.in_shape[i] = c->in[i];

@@ -56,7 +56,10 @@ static size_t saved(const rv_node *node)
     return (size_t)(x.batch * x.heads * kept_elements(node->attr, x)) * (node->in_bf16 ? sizeof(uint16_t) : sizeof(float));
 }
 
-enum { MASK_SLACK = 64 }; /* masks start at whole runs of blocks */
+enum {
+    MASK_SLACK = 64, /* masks start at whole runs of blocks */
+    STRIP_MOST = 32  /* queries that the kernels take at once: they read what any of them sees */
+};
 
 /* The scratch of one head at a time. */
 typedef struct workspace {
@@ -128,7 +131,14 @@ static rv_attention_entry entry_of(const rv_call *call, extents x)
 
 /* ---- one head --------------------------------------------------------- */
 
-/* The mask of head number n, or NULL. */
+/* Elements [from, to) of the mask, from at a whole run, to where element `whole` stands at out. */
+static void draw(rv_dropout_mask mask, int64_t whole, int64_t from, int64_t to, float *out)
+{
+    mask.first += (uint64_t)from / 4;
+    rv_cpu()->dropout->apply(&mask, (size_t)(to - from), NULL, out + (from - whole), false);
+}
+
+/* The mask of head number n, or NULL; of a causal one at least what its strips read. */
 static const float *draw_mask(const rv_call *call, extents x, int64_t n, const workspace *w)
 {
     const rv_attention_options *o = call->node->attr;
@@ -136,10 +146,15 @@ static const float *draw_mask(const rv_call *call, extents x, int64_t n, const w
         return NULL;
     const int64_t first = n * x.time * x.time, whole = first / MASK_SLACK * MASK_SLACK;
     const rv_dropout_mask mask = {.stream = rv_dropout_stream(call),
-                                  .first = rv_dropout_first(call) + (uint64_t)whole / 4,
+                                  .first = rv_dropout_first(call),
                                   .threshold = rv_dropout_threshold(o->dropout),
                                   .factor = (float)(1 / (1 - o->dropout))};
-    rv_cpu()->dropout->apply(&mask, (size_t)(first - whole + x.time * x.time), NULL, w->mask, false);
+    if (!o->causal || x.time <= MASK_SLACK)
+        draw(mask, whole, whole, first + x.time * x.time, w->mask);
+    for (int64_t t = 0; o->causal && x.time > MASK_SLACK && t < x.time; t++) {
+        const int64_t row = first + t * x.time, sees = (t / STRIP_MOST + 1) * STRIP_MOST;
+        draw(mask, whole, row / MASK_SLACK * MASK_SLACK, row + (sees < x.time ? sees : x.time), w->mask);
+    }
     return w->mask + (first - whole);
 }
 

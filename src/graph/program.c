@@ -96,6 +96,14 @@ static rv_status check_node(const builder *b, const rv_node *node, rv_error *err
     return RV_OK;
 }
 
+/* Weights are rounded when they are packed; an operation that packs them leaves others as they are. */
+static bool wants_bf16(const builder *b, const rv_node *node)
+{
+    const bool packs = kernels_of(b, node)->packed;
+    return b->options.bf16 && b->options.backend == RV_BACKEND_CPU &&
+           (!packs || rv_graph_at(b->graph, rv_graph_root(b->graph, node->in[1]))->from == RV_FROM_PARAMETER);
+}
+
 static rv_status number_steps(builder *b, rv_error *err)
 {
     rv_program *program = b->program;
@@ -105,7 +113,7 @@ static rv_status number_steps(builder *b, rv_error *err)
             continue;
         RV_TRY(check_node(b, node, err));
         program->nodes[program->forward] = *node;
-        program->nodes[program->forward].bf16 = b->options.bf16 && b->options.backend == RV_BACKEND_CPU;
+        program->nodes[program->forward].bf16 = wants_bf16(b, node);
         program->number[program->forward] = i;
         program->forward++;
     }
@@ -139,8 +147,7 @@ static bool reads_bf16(const builder *b, const rv_node *node)
     if (value->from != RV_FROM_NODE || !kernels->takes_bf16 || !kernels->takes_bf16(node))
         return false;
     const rv_kernels *producer = kernels_of(b, &b->graph->nodes[value->source]);
-    const bool packs = !kernels->packed || rv_graph_at(b->graph, rv_graph_root(b->graph, node->in[1]))->from == RV_FROM_PARAMETER;
-    return even_rows(&value->shape) && even_rows(&node->in_shape[0]) && packs && producer->gives_bf16 &&
+    return even_rows(&value->shape) && even_rows(&node->in_shape[0]) && producer->gives_bf16 &&
            producer->gives_bf16(&b->graph->nodes[value->source]);
 }
 
@@ -169,7 +176,7 @@ static void find_last_reads(const builder *b)
         life *out = &b->lives[program->nodes[i].out];
         program->nodes[i].only_bf16 = out->last < 0 && out->last_bf16 >= 0;
         if (!program->nodes[i].only_bf16)
-            read_at(&out->last, i); /* written, if nothing else */
+            read_at(&out->last, i); /* at least written */
     }
 }
 
