@@ -23,12 +23,12 @@ RV_INLINE rv_linear_result rows_on(rv_linear_result p, int64_t rows, int64_t wid
 /* ---- forward ---------------------------------------------------------- */
 
 /* One vector of n lanes at j of a row. */
-RV_INLINE void finish_at(rv_activation act, const float *z, const float *bias, rv_linear_result to, int64_t j, size_t n)
+RV_INLINE void finish_at(rv_activation act, bool coarse, const float *z, const float *bias, rv_linear_result to, int64_t j, size_t n)
 {
     vf s = vf_zero(), x = vf_load_n(z + j, n);
     if (bias)
         x += vf_load_n(bias + j, n);
-    x = vf_activate(act, x, &s);
+    x = coarse && act == RV_ACT_GELU ? vf_gelu_coarse(x, &s) : vf_activate(act, x, &s);
     if (to.y)
         vf_store_n(to.y + j, x, n);
     if (to.y_bf16)
@@ -39,15 +39,15 @@ RV_INLINE void finish_at(rv_activation act, const float *z, const float *bias, r
         vf_store_bf16_n(to.slope_bf16 + j, s, n);
 }
 
-RV_INLINE void finish_of(rv_activation act, int64_t rows, int64_t width, const float *z, const float *bias,
+RV_INLINE void finish_of(rv_activation act, bool coarse, int64_t rows, int64_t width, const float *z, const float *bias,
                          rv_linear_result to)
 {
     const int64_t whole = width - width % RV_LANES;
     for (int64_t r = 0; r < rows; r++, z += width, to = rows_on(to, 1, width)) {
         for (int64_t j = 0; j < whole; j += RV_LANES)
-            finish_at(act, z, bias, to, j, RV_LANES);
+            finish_at(act, coarse, z, bias, to, j, RV_LANES);
         if (whole < width)
-            finish_at(act, z, bias, to, whole, (size_t)(width - whole));
+            finish_at(act, coarse, z, bias, to, whole, (size_t)(width - whole));
         if (to.y_bf16)
             pad(to.y_bf16, width);
     }
@@ -58,7 +58,10 @@ static void finish(rv_activation act, int64_t rows, int64_t width, const float *
 {
     if (act == RV_ACT_NONE && !bias && to->y == z && !to->y_bf16)
         return;
-    RV_ACTIVATION_SWITCH(act, finish_of((rv_activation)ACT, rows, width, z, bias, *to))
+    if (act == RV_ACT_GELU && !to->y && !to->slope)
+        finish_of(RV_ACT_GELU, true, rows, width, z, bias, *to);
+    else
+        RV_ACTIVATION_SWITCH(act, finish_of((rv_activation)ACT, false, rows, width, z, bias, *to))
 }
 
 /* ---- backward --------------------------------------------------------- */

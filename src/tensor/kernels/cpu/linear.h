@@ -12,7 +12,9 @@ static inline int64_t rv_bf16_ld(int64_t width)
     return width + width % 2;
 }
 
-/* Where act(z + bias) goes and what backward is to find of it, each [rows, width]; NULL: not wanted.
+/* Where nothing of a GELU is wanted but bf16, it is computed no better than that asks for.
+ *
+ * Where act(z + bias) goes and what backward is to find of it, each [rows, width]; NULL: not wanted.
  * slope: as rv_cpu_activation.forward has it, in float32 or in bf16. */
 typedef struct rv_linear_result {
     float *y; /* may be z */
