@@ -206,10 +206,12 @@ static void packs(void **state)
     }
 }
 
-static void check_dense(int64_t rows, int64_t in, int64_t out, bool add)
+static void check_dense(rv_dense_shape shape, bool add)
 {
+    const int64_t rows = shape.rows, in = shape.in, out = shape.out, ld = rv_bf16_ld(in), ld_out = rv_bf16_ld(out);
+    const int64_t part = rows / shape.row_parts, weight_part = out / shape.weight_parts;
     rv_dense *dense;
-    assert_int_equal(rv_dense_new(&dense, rows, in, out, true, NULL), RV_OK);
+    assert_int_equal(rv_dense_new(&dense, shape, true, NULL), RV_OK);
     float *x = filled(rows * in, 5), *w = filled(out * in, 6), *gy = filled(rows * out, 7);
     uint16_t *x16 = rounded(x, rows, in), *gy16 = rounded(gy, rows, out);
     free(rounded(w, out, in));
@@ -219,16 +221,25 @@ static void check_dense(int64_t rows, int64_t in, int64_t out, bool add)
     const double before = add ? 2 : 0;
     assert_int_equal(rv_dense_pack(dense, false, w, packed, NULL), RV_OK);
     assert_int_equal(rv_dense_pack(dense, true, w, packed, NULL), RV_OK);
-    for (int64_t r = 0, block = rv_dense_block(dense); r < rows; r += block)
-        assert_int_equal(rv_dense_forward(dense, packed, rows - r < block ? rows - r : block, x16 + r * rv_bf16_ld(in),
-                                          y + r * out, scratch, NULL),
+    const int64_t block = rv_dense_block(dense);
+    for (int64_t from = rows - part; from >= 0; from -= part) {
+        for (int64_t r = from; r < from + part; r += block)
+            assert_int_equal(rv_dense_forward(dense, packed, from + part - r < block ? from + part - r : block, x16 + r * ld,
+                                              y + r * out, scratch, NULL),
+                             RV_OK);
+        assert_int_equal(rv_dense_data(dense, packed, part, gy16 + from * ld_out, add, gx + from * in, scratch, NULL), RV_OK);
+    }
+    uint32_t *gy_pairs = room((size_t)((rows + 1) / 2 * out) * sizeof *gy_pairs);
+    uint32_t *x_pairs = room((size_t)((rows + 1) / 2 * in) * sizeof *x_pairs);
+    rv_cpu()->gemm->pair_rows(rows, out, gy16, ld_out, gy_pairs);
+    rv_cpu()->gemm->pair_rows(rows, in, x16, ld, x_pairs);
+    for (int64_t from = out - weight_part; from >= 0; from -= weight_part)
+        assert_int_equal(rv_dense_pairs(dense)
+                             ? rv_dense_weight(dense, weight_part, gy_pairs + from, x_pairs, add, gw + from * in, scratch, NULL)
+                             : rv_dense_weight(dense, weight_part, gy16 + from, x16, add, gw + from * in, scratch, NULL),
                          RV_OK);
-    assert_int_equal(rv_dense_data(dense, packed, rows, gy16, add, gx, scratch, NULL), RV_OK);
-    uint32_t *pairs = room((size_t)((rows + 1) / 2 * out) * sizeof *pairs);
-    rv_cpu()->gemm->pair_rows(rows, out, gy16, rv_bf16_ld(out), pairs);
-    assert_int_equal(rv_dense_weight(dense, rv_dense_pairs(dense) ? (const void *)pairs : gy16, x16, add, gw, scratch, NULL),
-                     RV_OK);
-    free(pairs);
+    free(gy_pairs);
+    free(x_pairs);
     expect("bf16 forward", (int64_t[]){rows, out, in}, x, in, false, w, in, true, 0, y, out);
     expect("bf16 data", (int64_t[]){rows, in, out}, gy, out, false, w, in, false, before, gx, in);
     expect("bf16 weight", (int64_t[]){out, in, rows}, gy, out, true, x, in, false, before, gw, in);
@@ -243,10 +254,12 @@ static void dense(void **state)
     (void)state;
     if (!rv_dense_possible())
         skip();
-    const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {16, 784, 10}, {64, 128, 97}, {65, 33, 129}, {100, 2, 64}, {75, 40, 2048}};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        check_dense(sizes[i][0], sizes[i][1], sizes[i][2], false);
-        check_dense(sizes[i][0], sizes[i][1], sizes[i][2], true);
+    const rv_dense_shape dense_shapes[] = {{1, 1, 1, 1, 1},       {3, 5, 7, 1, 1},       {16, 784, 10, 2, 5},
+                                           {64, 128, 97, 4, 1},   {65, 33, 129, 5, 43},  {100, 2, 64, 10, 16},
+                                           {128, 96, 192, 2, 3},  {75, 40, 2048, 1, 4}};
+    for (size_t i = 0; i < sizeof dense_shapes / sizeof dense_shapes[0]; i++) {
+        check_dense(dense_shapes[i], false);
+        check_dense(dense_shapes[i], true);
     }
 }
 

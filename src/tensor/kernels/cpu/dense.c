@@ -18,10 +18,11 @@ enum {
 };
 
 struct rv_dense {
-    int64_t rows, in, out;
+    rv_dense_shape shape;
     const struct rv_cpu_gemm *tiles; /* NULL: oneDNN multiplies, and what follows is made */
     dnnl_engine_t engine;
-    dnnl_memory_desc_t x, gy, gy_turned;             /* bf16, in rows; [out, rows] */
+    dnnl_memory_desc_t x, gy;                        /* bf16, in rows; of one part, as what follows */
+    dnnl_memory_desc_t x_whole, gy_turned;           /* of the product of the weights; [out, rows] */
     dnnl_memory_desc_t y, gx, gw;                    /* float32, in rows */
     dnnl_memory_desc_t w, w_turned;                  /* float32 as callers hold it: [out, in]; [in, out] */
     dnnl_memory_desc_t forward_w, data_w;            /* as the products want it */
@@ -68,20 +69,12 @@ static void multiply(const rv_dense *d, int64_t m, int64_t n, int64_t k, const u
                                c + j, n);
 }
 
-/* The sum runs over rows: pairs of them are what both operands are read by. */
-static void multiply_rows(const rv_dense *d, const void *gy, const uint16_t *x, bool add, float *gw, void *scratch)
-{
-    d->tiles->pair_rows(d->rows, d->in, x, rv_bf16_ld(d->in), scratch);
-    d->tiles->product_bf16(d->out, d->in, blocks(d->rows, 2), gy, 1, d->out, scratch, d->in, add, gw, d->in);
-}
-
 /* ---- oneDNN ----------------------------------------------------------- */
 
-/* [rows, columns] in rows, or (turned) the transpose of what lies so. */
-static dnnl_memory_desc_t describe(int64_t rows, int64_t columns, dnnl_data_type_t type, bool turned)
+/* [rows, columns] in rows, or (turned) the transpose of what lies so; ld elements to a row. */
+static dnnl_memory_desc_t describe(int64_t rows, int64_t columns, int64_t ld, dnnl_data_type_t type, bool turned)
 {
     dnnl_memory_desc_t desc;
-    const int64_t width = turned ? rows : columns, ld = type == dnnl_bf16 ? rv_bf16_ld(width) : width;
     const dnnl_dims_t dims = {rows, columns}, strides = {turned ? 1 : ld, turned ? ld : 1};
     dnnl_memory_desc_init_by_strides(&desc, 2, dims, type, strides);
     return desc;
@@ -149,18 +142,20 @@ static dnnl_status_t make_data(rv_dense *d)
 
 static dnnl_status_t make(rv_dense *d)
 {
-    const int64_t rows = d->rows, in = d->in, out = d->out;
+    const int64_t in = d->shape.in, out = d->shape.out, in_ld = rv_bf16_ld(in), out_ld = rv_bf16_ld(out);
+    const int64_t rows = d->shape.rows / d->shape.row_parts, part = out / d->shape.weight_parts;
     int64_t block, stride;
     const dnnl_dims_t forward = {in, out}, data = {out, in};
-    d->x = describe(rows, in, dnnl_bf16, false);
-    d->gy = describe(rows, out, dnnl_bf16, false);
-    d->gy_turned = describe(out, rows, dnnl_bf16, true);
-    d->y = describe(rows, out, dnnl_f32, false);
-    d->gx = describe(rows, in, dnnl_f32, false);
-    d->gw = describe(out, in, dnnl_f32, false);
-    d->w = describe(out, in, dnnl_f32, false);
-    d->w_turned = describe(in, out, dnnl_f32, true);
-    dnnl_memory_desc_t x = d->x;
+    d->x = describe(rows, in, in_ld, dnnl_bf16, false);
+    d->gy = describe(rows, out, out_ld, dnnl_bf16, false);
+    d->x_whole = describe(d->shape.rows, in, in_ld, dnnl_bf16, false);
+    d->gy_turned = describe(part, d->shape.rows, out_ld, dnnl_bf16, true);
+    d->y = describe(rows, out, out, dnnl_f32, false);
+    d->gx = describe(rows, in, in, dnnl_f32, false);
+    d->gw = describe(part, in, in, dnnl_f32, false);
+    d->w = describe(out, in, in, dnnl_f32, false);
+    d->w_turned = describe(in, out, in, dnnl_f32, true);
+    dnnl_memory_desc_t x = d->x_whole;
     dnnl_status_t status = dnnl_engine_create(&d->engine, dnnl_cpu, 0);
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_by_tag(&d->forward_w, 2, forward, dnnl_bf16, dnnl_format_tag_any);
@@ -179,13 +174,13 @@ static dnnl_status_t make(rv_dense *d)
     return status;
 }
 
-rv_status rv_dense_new(rv_dense **made, int64_t rows, int64_t in, int64_t out, bool data, rv_error *err)
+rv_status rv_dense_new(rv_dense **made, rv_dense_shape shape, bool data, rv_error *err)
 {
     *made = NULL;
     rv_dense *dense = calloc(1, sizeof *dense);
     if (!dense)
         return rv_fail(err, RV_E_MEMORY, "bf16 products: out of memory");
-    *dense = (rv_dense){.rows = rows, .in = in, .out = out, .tiles = tiles_of_processor(), .has_data = data};
+    *dense = (rv_dense){.shape = shape, .tiles = tiles_of_processor(), .has_data = data};
     const int threads = rv_onednn_threads(1); /* oneDNN plans for the number it sees */
     const rv_status status = dense->tiles ? RV_OK : rv_onednn_check(make(dense), "bf16 products", err);
     rv_onednn_threads(threads);
@@ -221,12 +216,12 @@ void rv_dense_free(rv_dense *dense)
 
 static size_t forward_bytes(const rv_dense *d)
 {
-    return rv_arena_align(d->tiles ? panels_bytes(d->in, d->out) : dnnl_memory_desc_get_size(&d->forward_w));
+    return rv_arena_align(d->tiles ? panels_bytes(d->shape.in, d->shape.out) : dnnl_memory_desc_get_size(&d->forward_w));
 }
 
 static size_t data_bytes(const rv_dense *d)
 {
-    return rv_arena_align(d->tiles ? panels_bytes(d->out, d->in) : dnnl_memory_desc_get_size(&d->data_w));
+    return rv_arena_align(d->tiles ? panels_bytes(d->shape.out, d->shape.in) : dnnl_memory_desc_get_size(&d->data_w));
 }
 
 size_t rv_dense_packed(const rv_dense *dense)
@@ -239,7 +234,7 @@ size_t rv_dense_scratch(const rv_dense *dense)
     const rv_step *steps[STEPS];
     size_t most = 0;
     if (dense->tiles)
-        return (size_t)(blocks(dense->rows, 2) * dense->in) * sizeof(uint32_t);
+        return 0;
     steps_of(dense, steps);
     for (int i = 0; i < STEPS; i++)
         most = rv_step_scratch(steps[i]) > most ? rv_step_scratch(steps[i]) : most;
@@ -257,7 +252,7 @@ rv_status rv_dense_pack(const rv_dense *dense, bool data, const float *w, void *
 {
     const dnnl_memory_desc_t *desc = data ? &dense->data_w : &dense->forward_w;
     void *to = data ? (char *)packed + forward_bytes(dense) : packed;
-    const int64_t k = data ? dense->out : dense->in, n = data ? dense->in : dense->out;
+    const int64_t k = data ? dense->shape.out : dense->shape.in, n = data ? dense->shape.in : dense->shape.out;
     int64_t block = PANEL, stride = panel_stride(k);
     if (!dense->tiles && !is_pairs(desc, &block, &stride))
         return data ? run_pack(dense, &dense->pack_data, &dense->w, w, desc, to, err)
@@ -275,15 +270,16 @@ static rv_status run_product(const rv_dense *d, const rv_step *step, rv_step_ope
 
 int64_t rv_dense_block(const rv_dense *dense)
 {
-    const int64_t fits = BLOCK_BYTES / (int64_t)sizeof(float) / dense->out / 12 * 12; /* whole tiles */
-    return !dense->tiles || fits > dense->rows ? dense->rows : fits > 24 ? fits : 24;
+    const int64_t part = dense->shape.rows / dense->shape.row_parts;
+    const int64_t fits = BLOCK_BYTES / (int64_t)sizeof(float) / dense->shape.out / 12 * 12; /* whole tiles */
+    return !dense->tiles || fits > part ? part : fits > 24 ? fits : 24;
 }
 
 rv_status rv_dense_forward(const rv_dense *dense, const void *packed, int64_t rows, const uint16_t *x, float *y,
                            void *scratch, rv_error *err)
 {
     if (dense->tiles) {
-        multiply(dense, rows, dense->out, dense->in, x, packed, false, y);
+        multiply(dense, rows, dense->shape.out, dense->shape.in, x, packed, false, y);
         return RV_OK;
     }
     return run_product(dense, &dense->forward, (rv_step_operand){DNNL_ARG_SRC, &dense->x, x},
@@ -296,7 +292,7 @@ rv_status rv_dense_data(const rv_dense *dense, const void *packed, int64_t rows,
 {
     const void *w = (const char *)packed + forward_bytes(dense);
     if (dense->tiles) {
-        multiply(dense, rows, dense->in, dense->out, gy, w, add, gx);
+        multiply(dense, rows, dense->shape.in, dense->shape.out, gy, w, add, gx);
         return RV_OK;
     }
     return run_product(dense, add ? &dense->data_add : &dense->data, (rv_step_operand){DNNL_ARG_SRC, &dense->gy, gy},
@@ -309,15 +305,16 @@ bool rv_dense_pairs(const rv_dense *dense)
     return dense->tiles;
 }
 
-rv_status rv_dense_weight(const rv_dense *dense, const void *gy, const uint16_t *x, bool add, float *gw, void *scratch,
-                          rv_error *err)
+rv_status rv_dense_weight(const rv_dense *dense, int64_t rows, const void *gy, const void *x, bool add, float *gw,
+                          void *scratch, rv_error *err)
 {
+    const rv_dense_shape *s = &dense->shape;
     if (dense->tiles) {
-        multiply_rows(dense, gy, x, add, gw, scratch);
+        dense->tiles->product_bf16(rows, s->in, blocks(s->rows, 2), gy, 1, s->out, x, s->in, add, gw, s->in);
         return RV_OK;
     }
     return run_product(dense, add ? &dense->weight_add : &dense->weight,
                        (rv_step_operand){DNNL_ARG_SRC, &dense->gy_turned, gy},
-                       (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->x, x},
+                       (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->x_whole, x},
                        (rv_step_operand){DNNL_ARG_DST, &dense->gw, gw}, scratch, err);
 }

@@ -81,21 +81,21 @@ RV_INLINE vf gradient_at(rv_activation act, rv_linear_result from, const float *
 }
 
 /* One vector of n lanes at j of `rows` rows. */
-RV_INLINE void start_at(rv_activation act, int rows, int64_t width, rv_linear_result from, const float *gy,
+RV_INLINE void start_at(rv_activation act, int rows, int64_t ld, rv_linear_result from, const float *gy,
                         rv_linear_gradient to, int64_t j, size_t n)
 {
-    const int64_t ld = rv_bf16_ld(width);
+    const int64_t ld_bf16 = rv_bf16_ld(ld);
     vf sum = vf_zero(), before = vf_zero();
     for (int r = 0; r < rows; r++) {
-        const vf g = gradient_at(act, from, gy, r * width + j, r * ld + j, n);
+        const vf g = gradient_at(act, from, gy, r * ld + j, r * ld_bf16 + j, n);
         if (to.gz)
-            vf_store_n(to.gz + r * width + j, g, n);
+            vf_store_n(to.gz + r * ld + j, g, n);
         if (to.gz_bf16)
-            vf_store_bf16_n(to.gz_bf16 + r * ld + j, g, n);
+            vf_store_bf16_n(to.gz_bf16 + r * ld_bf16 + j, g, n);
         if (to.gz_pairs && r % 2)
-            vi_store_n((int32_t *)to.gz_pairs + r / 2 * width + j, vf_bf16_pairs(before, g), n);
+            vi_store_n((int32_t *)to.gz_pairs + r / 2 * ld + j, vf_bf16_pairs(before, g), n);
         else if (to.gz_pairs && r == rows - 1)
-            vi_store_n((int32_t *)to.gz_pairs + r / 2 * width + j, vf_bf16_pairs(g, vf_zero()), n);
+            vi_store_n((int32_t *)to.gz_pairs + r / 2 * ld + j, vf_bf16_pairs(g, vf_zero()), n);
         before = g;
         sum += g;
     }
@@ -103,49 +103,49 @@ RV_INLINE void start_at(rv_activation act, int rows, int64_t width, rv_linear_re
         vf_store_n(to.bias + j, vf_load_n(to.bias + j, n) + sum, n);
 }
 
-RV_INLINE void start_rows(rv_activation act, int rows, int64_t width, rv_linear_result from, const float *gy,
+RV_INLINE void start_rows(rv_activation act, int rows, int64_t width, int64_t ld, rv_linear_result from, const float *gy,
                           rv_linear_gradient to)
 {
     const int64_t whole = width - width % RV_LANES;
     for (int64_t j = 0; j < whole; j += RV_LANES)
-        start_at(act, rows, width, from, gy, to, j, RV_LANES);
+        start_at(act, rows, ld, from, gy, to, j, RV_LANES);
     if (whole < width)
-        start_at(act, rows, width, from, gy, to, whole, (size_t)(width - whole));
+        start_at(act, rows, ld, from, gy, to, whole, (size_t)(width - whole));
     for (int r = 0; to.gz_bf16 && r < rows; r++)
-        pad(to.gz_bf16 + r * rv_bf16_ld(width), width);
+        pad(to.gz_bf16 + r * rv_bf16_ld(ld), width);
 }
 
-RV_INLINE rv_linear_gradient targets_on(rv_linear_gradient p, int64_t rows, int64_t width)
+RV_INLINE rv_linear_gradient targets_on(rv_linear_gradient p, int64_t rows, int64_t ld)
 {
-    p.gz = p.gz ? p.gz + rows * width : NULL;
-    p.gz_bf16 = p.gz_bf16 ? p.gz_bf16 + rows * rv_bf16_ld(width) : NULL;
-    p.gz_pairs = p.gz_pairs ? p.gz_pairs + rows / 2 * width : NULL;
+    p.gz = p.gz ? p.gz + rows * ld : NULL;
+    p.gz_bf16 = p.gz_bf16 ? p.gz_bf16 + rows * rv_bf16_ld(ld) : NULL;
+    p.gz_pairs = p.gz_pairs ? p.gz_pairs + rows / 2 * ld : NULL;
     return p;
 }
 
-RV_INLINE void start_of(rv_activation act, int64_t rows, int64_t width, rv_linear_result from, const float *gy,
+RV_INLINE void start_of(rv_activation act, int64_t rows, int64_t width, int64_t ld, rv_linear_result from, const float *gy,
                         rv_linear_gradient to)
 {
     for (int64_t r = 0, step; r < rows; r += step) {
         step = rows - r >= TOGETHER ? TOGETHER : rows - r >= 2 ? 2 : 1;
         if (step == TOGETHER)
-            start_rows(act, TOGETHER, width, from, gy, to);
+            start_rows(act, TOGETHER, width, ld, from, gy, to);
         else if (step == 2)
-            start_rows(act, 2, width, from, gy, to);
+            start_rows(act, 2, width, ld, from, gy, to);
         else
-            start_rows(act, 1, width, from, gy, to);
-        gy += step * width;
-        from = rows_on(from, step, width);
-        to = targets_on(to, step, width);
+            start_rows(act, 1, width, ld, from, gy, to);
+        gy += step * ld;
+        from = rows_on(from, step, ld);
+        to = targets_on(to, step, ld);
     }
 }
 
-static void start(rv_activation act, int64_t rows, int64_t width, const rv_linear_result *from, const float *gy,
-                  const rv_linear_gradient *to)
+static void start(rv_activation act, int64_t rows, int64_t width, int64_t ld, const rv_linear_result *from,
+                  const float *gy, const rv_linear_gradient *to)
 {
     for (int64_t j = 0; to->bias && !to->add_bias && j < width; j++)
         to->bias[j] = 0;
-    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, *from, gy, *to))
+    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, ld, *from, gy, *to))
 }
 
 static void round_bf16(int64_t rows, int64_t width, const float *x, uint16_t *y)

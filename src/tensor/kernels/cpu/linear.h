@@ -36,9 +36,10 @@ struct rv_cpu_linear {
     /* From the product z [rows, width]; bias [width] or NULL. */
     void (*finish)(rv_activation act, int64_t rows, int64_t width, const float *z, const float *bias,
                    const rv_linear_result *to);
-    /* gz = gy act', from what finish left. */
-    void (*start)(rv_activation act, int64_t rows, int64_t width, const rv_linear_result *from, const float *gy,
-                  const rv_linear_gradient *to);
+    /* gz = gy act', from what finish left, for width neighbouring columns of rows ld wide, to which all
+     * pointers point; an odd width is that of the last columns. */
+    void (*start)(rv_activation act, int64_t rows, int64_t width, int64_t ld, const rv_linear_result *from,
+                  const float *gy, const rv_linear_gradient *to);
     /* y = x [rows, width] in bf16. */
     void (*round)(int64_t rows, int64_t width, const float *x, uint16_t *y);
 };
