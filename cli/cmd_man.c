@@ -1,6 +1,5 @@
 /* ravine man: the manual page, made from the command table. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/command.h"
 

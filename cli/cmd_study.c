@@ -208,7 +208,7 @@ static int run(const cli_line *cli)
         !cli_int(cli, "threads", cli_processors(), 1, 1024, &threads))
         return EXIT_USAGE;
     static const char *const languages[] = {"en", "ru"};
-    int language = cli_choice(cli, "language", cli_value(cli, "lang", "en"), languages, 2);
+    int language = cli_choice(cli, "--lang", cli_value(cli, "lang", "en"), languages, 2);
     if (language < 0)
         return EXIT_USAGE;
     int count = choose(cli, list), sets = 0;
@@ -238,8 +238,8 @@ static const cli_option options[] = {
     {"quick", 0, NULL, "smaller and shorter; claims that need the full size are not judged", false},
     {"dry-run", 'n', NULL, "print the claims, and stop", false},
     {"seeds", 0, "N", "number of seeds; default: the study's own", false},
-    {"set", 0, "NAME=VALUE", "a parameter of the study", true},
-    {"threads", 0, "N", "workers; results do not depend on it", false},
+    {"set", 's', "NAME=VALUE", "a parameter of the study", true},
+    {"threads", 't', "N", "workers; default: one per processor; results do not depend on it", false},
     {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
     {"lang", 0, "en|ru", "language in which the page opens; both are in it", false},
     {"out", 'o', "DIR", "where results go; default: runs/study/NAME", false},

@@ -165,10 +165,10 @@ static json_t *result_json(const rv_study_run *run, json_t *claims, json_t *para
 
 static rv_status write_results(const rv_study_run *run, const char *dir, json_t *result, rv_error *err)
 {
-    char path[2048];
+    char path[RV_PATH_SIZE];
     RV_TRY(rv_figures_write(run->figures, dir, err));
     RV_TRY(rv_study_page_write(run, dir, result, err));
-    snprintf(path, sizeof path, "%s/study.json", dir);
+    RV_TRY(rv_path_join(path, dir, "study.json", err));
     char *text = rv_json_text(result, 2);
     rv_status status = text ? rv_file_write(path, text, strlen(text), err)
                             : rv_fail(err, RV_E_MEMORY, "%s: no memory", path);

@@ -1,5 +1,4 @@
 /* Grokking: a small transformer learns a / b mod p from half of the table. */
-#include <math.h>
 
 #include "objective/network.h"
 #include "ravine/nn.h"

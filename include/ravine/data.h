@@ -35,6 +35,9 @@ struct rv_source {
 };
 
 RV_API void rv_source_free(rv_source *source); /* NULL is fine */
+/* A source with all that owner has, to give to an objective, which frees it: owner is borrowed and outlives
+ * it.  NULL: out of memory. */
+RV_API rv_source *rv_source_lend(const rv_source *owner);
 
 /* a / b, a + b, a - b, a b, a^2 + b^2 and a^3 + a b^2 + b, by their names as options have them. */
 typedef enum rv_modular_operation {
