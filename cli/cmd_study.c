@@ -214,16 +214,21 @@ static int run(const cli_line *cli)
     int count = choose(cli, list), sets = 0;
     if (count == 0)
         return EXIT_USAGE;
-    if (cli_has(cli, "dry-run"))
-        return print_plan(cli, list, count);
     for (; sets < CLI_MAX && cli_each(cli, "set", sets); sets++)
         set[sets] = cli_each(cli, "set", sets);
-    session s = {.cli = cli, .results = json_array()};
-    progress_init(&s.bar, cli_has(cli, "quiet"));
+    session s = {.cli = cli};
     rv_study_options options = {.data = cli_data(cli), .language = languages[language], .seeds = (int)seeds, .quick = cli_has(cli, "quick"),
-                                .threads = (int)threads, .set = set, .set_count = sets,
-                                .stop = interrupt_flag(), .progress = show_progress, .note = show_note,
+                                .threads = (int)threads, .set = set, .set_count = sets, .progress = show_progress, .note = show_note,
                                 .context = &s};
+    rv_error err;
+    for (int i = 0; i < count; i++)
+        if (rv_study_options_check(list[i], &options, &err) != RV_OK)
+            return cli_error(&err);
+    if (cli_has(cli, "dry-run"))
+        return print_plan(cli, list, count);
+    s.results = json_array();
+    progress_init(&s.bar, cli_has(cli, "quiet"));
+    options.stop = interrupt_flag();
     int status = run_all(&s, list, count, &options);
     json_decref(s.results);
     if (status == EXIT_DONE && *options.stop) { /* it ended early and has its page: a long run goes on */

@@ -185,7 +185,17 @@ static rv_status resolve(const rv_study *study, const rv_study_options *o, void 
         RV_TRY(rv_study_set(study->params, params, study->quick, err));
     for (int i = 0; i < o->set_count; i++)
         RV_TRY(rv_study_set(study->params, params, o->set[i], err));
-    return rv_folder_make(o->dir, err);
+    return RV_OK;
+}
+
+rv_status rv_study_options_check(const rv_study *study, const rv_study_options *options, rv_error *err)
+{
+    void *params = malloc(study->params->size);
+    if (!params)
+        return rv_fail(err, RV_E_MEMORY, "study %s: no memory", study->name);
+    rv_status status = resolve(study, options, params, err);
+    free(params);
+    return status;
 }
 
 static rv_status finish(rv_study_run *run, const void *params, double seconds, rv_study_verdict *verdict,
@@ -217,6 +227,8 @@ rv_status rv_study_execute(const rv_study *study, const rv_study_options *option
     if (!params)
         return rv_fail(err, RV_E_MEMORY, "study %s: no memory", study->name);
     rv_status status = resolve(study, options, params, err);
+    if (status == RV_OK)
+        status = rv_folder_make(options->dir, err);
     if (status == RV_OK)
         status = rv_pool_new(&run.pool, options->threads, err);
     if (status == RV_OK) {

@@ -3,9 +3,11 @@
 import json
 import os
 import pathlib
+import pty
+import subprocess
 import unittest
 
-from support import PROGRAM, Case, ravine
+from support import PROGRAM, Case, clean_environment, ravine
 
 VALLEY = ["train", "rosenbrock", "--set", "steps=20"]
 
@@ -22,6 +24,7 @@ class Words(Case):
     def test_a_parameter_of_another_program(self):
         self.fails(2, *VALLEY, "--set", "learning_rate=1", says=["learning_rate", "adamw", "explain"])
         self.fails(2, "study", "rosenbrock", "--set", "foo=1", says=["it has steps, lr, noise"])
+        self.fails(2, "study", "rosenbrock", "--dry-run", "--set", "steps=1", says=["steps", "[400, "])
 
     def test_seeds(self):
         self.fails(2, *VALLEY, "--seed", "0,1,0", says=["different seeds", "0,1,0"])
@@ -36,6 +39,33 @@ class Words(Case):
         self.fails(2, "study", "rosenbrock", "-s", "steps=x", says=["steps"])
         self.fails(2, "study", "rosenbrock", "-t", "x", says=["--threads"])
         self.fails(2, "study", "rosenbrock", "--lang", "fr", says=["--lang: expected en or ru, found 'fr'"])
+
+
+class Screen(Case):
+    def test_long_lines_are_broken_for_a_person(self):
+        """Between words; a pipe gets them whole, and what can be copied stays whole anywhere."""
+        for name in ("soap", "char-lm", "baseline"):
+            master, slave = pty.openpty()
+            process = subprocess.Popen([PROGRAM, "explain", name], stdout=slave, env=clean_environment(TERM="xterm"))
+            os.close(slave)
+            shown = b""
+            while True:
+                try:
+                    block = os.read(master, 65536)
+                except OSError:  # Linux's end of a terminal
+                    break
+                if not block:
+                    break
+                shown += block
+            os.close(master)
+            self.assertEqual(process.wait(), 0)
+            whole = self.succeeds("explain", name).stdout
+            text = shown.decode().replace("\r\n", "\n")
+            self.assertEqual(text.split(), whole.split())
+            self.assertTrue(all(line in text.splitlines() for line in whole.splitlines() if line.startswith("  {")), name)
+            prose = text.split("\nparameter ")[0].split("\ndefinition\n")[0].split("\nrecipe\n")[0]
+            for line in prose.splitlines():
+                self.assertTrue(len(line) <= 100 or len(line.split()) == 1, line)
 
 
 class Folders(Case):

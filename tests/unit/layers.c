@@ -133,7 +133,7 @@ static void check_rows(const rv_cpu_kernels *cpu, size_t rows, size_t width)
                                           (shift ? c[j] : 0);
         }
         memset(z, 0, sizeof z);
-        cpu->norm->rows_forward(&norm, shift, 1.0f / EPS_INVERSE, z, saved);
+        cpu->norm->rows_forward(&norm, shift, 1.0f / EPS_INVERSE, z, NULL, saved);
         assert_near(z, expected, rows * width, 1e-5);
         assert_true(z[rows * width] == 0);
         check_rows_backward(cpu, &norm, saved);
