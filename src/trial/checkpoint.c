@@ -1,17 +1,16 @@
 /* Writing and restoring checkpoints.  Invariants: a file covers itself by a checksum over
  * metadata, names, types, shapes and bytes; saving what was loaded gives the same file. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/file.h"
 #include "core/text.h"
 #include "trial/checkpoint.h"
+#include "trial/checkpoint_files.h"
 #include "trial/folder.h"
 #include "trial/hash.h"
 
-enum { FORMAT_VERSION = 1, PATH_SIZE = 512 };
+enum { FORMAT_VERSION = 1 };
 static const char optimizer_prefix[] = "o.";
 
 /* ---- arrays -------------------------------------------------------------------- */
@@ -104,6 +103,12 @@ static json_t *tally_json(const rv_tally *tally)
     return object;
 }
 
+/* What the objective is made from, so that nobody goes on or looks at the weights with other data. */
+static bool put_data(json_t *meta, const rv_objective *objective)
+{
+    return objective->data == NULL || json_object_set_new(meta, "data", json_string(objective->data)) == 0;
+}
+
 /* The metadata with the checksum in its last place; caller frees. */
 static char *metadata_text(const rv_snapshot *s, const rv_array *arrays, int count)
 {
@@ -111,7 +116,8 @@ static char *metadata_text(const rv_snapshot *s, const rv_array *arrays, int cou
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
     json_t *meta = json_pack("{s:s, s:s, s:s}", "format", RV_CHECKPOINT_FORMAT, "version", version, "config", s->config->text);
     json_t *tally = tally_json(s->tally);
-    char *plain = meta == NULL || json_object_update(meta, tally) != 0 ? NULL : rv_json_text(meta, 0), *text = NULL;
+    bool whole = meta != NULL && json_object_update(meta, tally) == 0 && put_data(meta, s->objective);
+    char *plain = whole ? rv_json_text(meta, 0) : NULL, *text = NULL;
     if (plain != NULL) {
         checksum_text(plain, arrays, count, sum, sizeof sum);
         if (json_object_set_new(meta, "checksum", json_string(sum)) == 0)
@@ -123,48 +129,30 @@ static char *metadata_text(const rv_snapshot *s, const rv_array *arrays, int cou
     return text;
 }
 
-static void file_path(const char *folder, int64_t step, char *path)
+static rv_status write_in(const char *folder, const rv_snapshot *s, rv_error *err)
 {
-    snprintf(path, PATH_SIZE, "%s/step-%012lld.safetensors", folder, (long long)step);
-}
-
-/* The step in a name of the form above, or -1. */
-static int64_t step_of(const char *name)
-{
-    long long step = 0;
-    char again[64];
-    if (sscanf(name, "step-%lld.safetensors", &step) != 1 || step < 0)
-        return -1;
-    snprintf(again, sizeof again, "step-%012lld.safetensors", step);
-    return strcmp(name, again) == 0 ? step : -1;
-}
-
-static void prune(const char *folder, int64_t newest, int64_t previous)
-{
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        int64_t step = step_of(entry->d_name);
-        if (step >= 0 && step != newest && step != previous)
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    if (dir != NULL)
-        closedir(dir);
-}
-
-rv_status rv_checkpoint_write(rv_snapshot *s, rv_error *err)
-{
-    char path[PATH_SIZE];
+    char path[RV_PATH_SIZE];
     int count = 0;
-    file_path(s->folder, s->tally->step, path);
+    RV_TRY(rv_checkpoint_path(folder, s->tally->step, path, err));
     rv_array *arrays = list_all(s, &count);
     char *metadata = arrays == NULL ? NULL : metadata_text(s, arrays, count);
     rv_status status = metadata == NULL ? no_memory(path, err) : rv_safetensors_write(path, arrays, count, metadata, err);
     free(metadata);
     free(arrays);
-    RV_TRY(status);
-    prune(s->folder, s->tally->step, s->previous);
+    return status;
+}
+
+rv_status rv_checkpoint_write(rv_snapshot *s, rv_error *err)
+{
+    RV_TRY(write_in(s->folder, s, err));
+    rv_checkpoint_prune(s->folder, s->tally->step, s->previous);
     s->previous = s->tally->step;
     return RV_OK;
+}
+
+rv_status rv_checkpoint_keep(const rv_snapshot *s, rv_error *err)
+{
+    return write_in(s->kept, s, err);
 }
 
 rv_status rv_weights_write(const char *path, const rv_snapshot *s, const void *w, rv_error *err)
@@ -178,7 +166,7 @@ rv_status rv_weights_write(const char *path, const rv_snapshot *s, const void *w
     json_t *meta = json_pack("{s:s, s:s, s:s, s:s, s:s}", "format", RV_WEIGHTS_FORMAT, "workload",
                              s->config->workload->name, "optimizer", s->config->optimizer, "step", step, "config",
                              s->config->text);
-    char *text = meta == NULL ? NULL : rv_json_text(meta, 0);
+    char *text = meta == NULL || !put_data(meta, s->objective) ? NULL : rv_json_text(meta, 0);
     rv_status status = text == NULL ? no_memory(path, err) : rv_safetensors_write(path, arrays, count, text, err);
     free(text);
     json_decref(meta);
@@ -262,11 +250,22 @@ static void compare_array(const rv_array *here, const rv_array *there, rv_text *
                        rv_shape_text(&here->shape, b, sizeof b));
 }
 
-/* Every difference of configuration, tensors and optimizer state. */
+bool rv_checkpoint_same_data(const json_t *meta, const rv_objective *objective, bool whole)
+{
+    const char *there = json_string_value(json_object_get(meta, "data")), *here = objective->data;
+    if (there == NULL || here == NULL)
+        return true;
+    size_t name = strcspn(there, ":"); /* sizes stand behind it */
+    return whole ? strcmp(there, here) == 0 : name == strcspn(here, ":") && strncmp(there, here, name) == 0;
+}
+
+/* Every difference of data, configuration, tensors and optimizer state. */
 static rv_status check_match(const char *path, const rv_snapshot *s, const json_t *meta, const rv_array_set *set,
                              const rv_array *here, int count, rv_error *err)
 {
     rv_text list = {0};
+    if (!rv_checkpoint_same_data(meta, s->objective, true))
+        rv_text_format(&list, "data: \"%s\" there, \"%s\" here", json_string_value(json_object_get(meta, "data")), s->objective->data);
     json_t *mine = json_loads(s->config->text, 0, NULL), *theirs = NULL;
     const char *config = json_string_value(json_object_get(meta, "config"));
     theirs = config == NULL ? NULL : json_loads(config, 0, NULL);
@@ -344,31 +343,6 @@ static rv_status load_set(const char *path, rv_snapshot *s, const rv_array_set *
     return status;
 }
 
-/* The greatest step below `below` that has a file, or -1. */
-static int64_t newest_below(const char *folder, int64_t below)
-{
-    int64_t newest = -1;
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        int64_t step = step_of(entry->d_name);
-        if (step > newest && step < below)
-            newest = step;
-    }
-    if (dir != NULL)
-        closedir(dir);
-    return newest;
-}
-
-bool rv_checkpoint_newest(const char *folder, char *path, size_t size)
-{
-    char name[PATH_SIZE];
-    int64_t step = newest_below(folder, INT64_MAX);
-    if (step < 0)
-        return false;
-    file_path(folder, step, name);
-    return snprintf(path, size, "%s", name) < (int)size;
-}
-
 static bool damaged(rv_status status)
 {
     return status == RV_E_FORMAT || status == RV_E_IO || status == RV_E_RANGE;
@@ -377,11 +351,11 @@ static bool damaged(rv_status status)
 rv_status rv_checkpoint_load(rv_snapshot *s, void (*note)(void *, const char *), void *context, bool *found, rv_error *err)
 {
     *found = false;
-    for (int64_t step = INT64_MAX; !*found && (step = newest_below(s->folder, step)) >= 0;) {
-        char path[PATH_SIZE], line[PATH_SIZE + sizeof err->message];
+    for (int64_t step = INT64_MAX; !*found && (step = rv_checkpoint_below(s->folder, step)) >= 0;) {
+        char path[RV_PATH_SIZE], line[sizeof err->message + 64];
         rv_array_set set;
         rv_error why = {0};
-        file_path(s->folder, step, path);
+        RV_TRY(rv_checkpoint_path(s->folder, step, path, err));
         rv_status status = rv_safetensors_read(path, &set, &why);
         if (status == RV_E_UNSUPPORTED)
             status = RV_E_FORMAT; /* an element type that no checkpoint has */

@@ -11,7 +11,7 @@
 
 #include "trial/folder.h"
 
-enum { PATH_SIZE = 640 };
+enum { PATH_SIZE = RV_RUN_SIZE + 32 };
 
 static void path_in(const rv_folder *folder, const char *name, char *path)
 {
@@ -20,13 +20,15 @@ static void path_in(const rv_folder *folder, const char *name, char *path)
 
 rv_status rv_folder_name(rv_folder *folder, const char *dir, const rv_config *config, rv_error *err)
 {
-    char id[RV_NAME_SIZE * 4];
+    char id[RV_NAME_SIZE * 4], path[RV_PATH_SIZE];
     *folder = (rv_folder){.lock = -1};
     rv_config_id(config, id, sizeof id);
-    int n = snprintf(folder->path, sizeof folder->path, "%s/%s", dir, id);
-    if (n < 0 || (size_t)n >= sizeof folder->path)
-        return rv_fail(err, RV_E_RANGE, "%s/%s: a path of %d bytes, at most %zu fit", dir, id, n, sizeof folder->path - 1);
+    RV_TRY(rv_path_join(path, dir, id, err));
+    if (strlen(path) >= sizeof folder->path)
+        return rv_fail(err, RV_E_RANGE, "%s: a path of %zu bytes, at most %zu fit", path, strlen(path), sizeof folder->path - 1);
+    memcpy(folder->path, path, strlen(path) + 1);
     snprintf(folder->checkpoints, sizeof folder->checkpoints, "%s/checkpoint", folder->path);
+    snprintf(folder->trajectory, sizeof folder->trajectory, "%s/trajectory", folder->path);
     return RV_OK;
 }
 
@@ -180,14 +182,15 @@ static json_t *now_text(void)
     return json_string(text);
 }
 
-rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *options, bool over, rv_error *err)
+rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *options, const char *data, bool over,
+                               rv_error *err)
 {
     char path[PATH_SIZE];
     path_in(folder, "meta.json", path);
     json_t *before = NULL, *argv = json_array();
     int failed = argv == NULL;
     for (int i = 0; i < options->argc; i++)
-        failed |= json_array_append_new(argv, json_string(options->argv[i]));
+        failed |= json_array_append_new(argv, rv_json_from_bytes(options->argv[i]));
     if (!rv_file_exists(path) || rv_json_read(path, &before, NULL) != RV_OK)
         before = NULL; /* for people only: what cannot be read is written anew */
     json_t *start = json_object_get(before, "start");
@@ -196,6 +199,7 @@ rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *
                              __VERSION__, "cpu", cpu_features(), "threads", options->threads, "argv", argv,
                              "sessions", sessions, "start", start != NULL ? json_incref(start) : now_text(), "end",
                              over ? now_text() : json_null());
+    failed |= data != NULL && json_object_set_new(meta, "data", json_string(data)) != 0;
     rv_status status = write_text(path, meta == NULL || failed ? NULL : rv_json_text(meta, 2), err);
     json_decref(before);
     json_decref(meta);
