@@ -2,7 +2,7 @@
  * a transformer, the matrix methods on its matrices.  Copy and step alternate in one run, since the
  * memory bandwidth of a shared host wanders.
  *     bench_optim [--json] [MILLIONS [GLOB]]
- * prints a line per method, layout, type of the state and number of workers, each from 0.6 s of copies and
+ * prints a line per method, layout, type of the state and number of workers, each from 0.3 s of copies and
  * steps, or LEAST of them where they take longer; bench/compare_optim.py sets PyTorch and JAX beside. */
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #include "optim/method.h"
 
 enum { REPEATS = 11, LEAST = 3, MATRICES = 6, BLOCKS = 25, BLOCK = 6 };
-static const double budget = 0.6; /* seconds of a line */
+static const double budget = 0.3; /* seconds of a line */
 
 typedef struct copy_job {
     char *to;
