@@ -17,16 +17,20 @@ enum { MR = 12, NV = 2 };
 enum { MR = 6, NV = 2 };
 #endif
 
-typedef struct operands {
-    int64_t k;
-    const float *a;
-    int64_t a_row, a_column;
-    const float *b;
-    int64_t ldb;
-    bool add;
-    float *c;
-    int64_t ldc;
-} operands;
+typedef rv_gemm_operands operands;
+
+/* Sums this long leave the time to bring what they are added to from afar. */
+enum { FAR = 256 };
+
+RV_INLINE void fetch(const operands *o, int rows, int vectors)
+{
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vectors; v++) {
+            __builtin_prefetch(o->c + i * o->ldc + v * RV_LANES, 1);
+            if (o->keep != 0 && o->base != o->c)
+                __builtin_prefetch(o->base + i * o->ld_base + v * RV_LANES, 0);
+        }
+}
 
 /* One tile of rows x vectors * RV_LANES columns, of which the last vector has lanes lanes. */
 RV_INLINE void tile(operands o, int rows, int vectors, size_t lanes)
@@ -35,6 +39,8 @@ RV_INLINE void tile(operands o, int rows, int vectors, size_t lanes)
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = vf_zero();
+    if (o.k >= FAR)
+        fetch(&o, rows, vectors);
     for (int64_t p = 0; p < o.k; p++) {
         const float *a = o.a + p * o.a_column, *b = o.b + p * o.ldb;
         vf bv[NV];
@@ -46,11 +52,17 @@ RV_INLINE void tile(operands o, int rows, int vectors, size_t lanes)
                 sum[i][v] += x * bv[v];
         }
     }
+    const vf weight = vf_set1(o.weight), keep = vf_set1(o.keep);
+    if (o.weight != 1)
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int v = 0; v < vectors; v++)
+                sum[i][v] *= weight;
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++) {
-            float *c = o.c + i * o.ldc + v * RV_LANES;
+            const float *base = o.base + i * o.ld_base + v * RV_LANES;
             size_t n = v == vectors - 1 ? lanes : RV_LANES;
-            vf_store_n(c, o.add ? vf_load_n(c, n) + sum[i][v] : sum[i][v], n);
+            vf_store_n(o.c + i * o.ldc + v * RV_LANES,
+                       o.keep != 0 ? vf_load_n(base, n) * keep + sum[i][v] : sum[i][v], n);
         }
 }
 
@@ -98,19 +110,44 @@ static void strip(operands o, int64_t m, int64_t columns)
             tile_tail(o, rows, (size_t)columns);
         i += rows;
         o.a += rows * o.a_row;
+        o.base += rows * o.ld_base;
         o.c += rows * o.ldc;
+    }
+}
+
+static void combine(int64_t m, int64_t n, rv_gemm_operands o)
+{
+    for (int64_t j = 0; j < n;) {
+        int64_t left = n - j;
+        int64_t columns = left >= NV * RV_LANES ? NV * RV_LANES : left >= RV_LANES ? RV_LANES : left;
+        strip(o, m, columns);
+        j += columns;
+        o.b += columns;
+        o.base += columns;
+        o.c += columns;
     }
 }
 
 static void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
                     const float *b, int64_t ldb, bool add, float *c, int64_t ldc)
 {
-    for (int64_t j = 0; j < n;) {
-        int64_t left = n - j;
-        int64_t columns = left >= NV * RV_LANES ? NV * RV_LANES : left >= RV_LANES ? RV_LANES : left;
-        strip((operands){k, a, a_row, a_column, b + j, ldb, add, c + j, ldc}, m, columns);
-        j += columns;
-    }
+    combine(m, n, (rv_gemm_operands){k, a, a_row, a_column, b, ldb, 1, add ? 1 : 0, c, ldc, c, ldc});
+}
+
+/* ---- copies ---- */
+
+RV_INLINE void copy_rows(int64_t rows, size_t columns, const float *from, int64_t ld_from, float *to, int64_t ld_to)
+{
+    for (int64_t r = 0; r < rows; r++, from += ld_from, to += ld_to)
+        RV_EACH_VECTOR(columns, j, n, vf_store_n(to + j, vf_load_n(from + j, n), n));
+}
+
+static void copy(int64_t rows, int64_t columns, const float *from, int64_t ld_from, float *to, int64_t ld_to)
+{
+    if (columns == 32) /* a panel: no loop within */
+        copy_rows(rows, 32, from, ld_from, to, ld_to);
+    else
+        copy_rows(rows, (size_t)columns, from, ld_from, to, ld_to);
 }
 
 /* ---- transposition ---- */
@@ -196,4 +233,4 @@ static void transpose(int64_t rows, int64_t columns, const float *from, int64_t 
         }
 }
 
-const struct rv_cpu_gemm RV_CPU_TABLE(gemm) = {.product = product, .transpose = transpose};
+const struct rv_cpu_gemm RV_CPU_TABLE(gemm) = {.product = product, .combine = combine, .copy = copy, .transpose = transpose};

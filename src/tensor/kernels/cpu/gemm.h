@@ -5,12 +5,30 @@
 
 #include "tensor/kernels/cpu/cpu.h"
 
+/* Element (i, p) of a stands at a[i * a_row + p * a_column], so either order of a is served;
+ * rows of b [k, n], base and c [m, n] are contiguous and ldb, ld_base, ldc apart. */
+typedef struct rv_gemm_operands {
+    int64_t k;
+    const float *a;
+    int64_t a_row, a_column;
+    const float *b;
+    int64_t ldb;
+    float weight, keep;
+    const float *base;
+    int64_t ld_base;
+    float *c;
+    int64_t ldc;
+} rv_gemm_operands;
+
 struct rv_cpu_gemm {
-    /* c (+)= a b, c [m, n] with rows ldc apart.  Element (i, p) of a stands at
-     * a[i * a_row + p * a_column], so either order of a is served; rows of b [k, n] are
-     * contiguous and ldb apart.  The sum over p runs in order in one accumulator. */
+    /* c = keep base + weight a b; base is c or apart from it, and is not read where keep is 0.
+     * The sum over p runs in order in one accumulator. */
+    void (*combine)(int64_t m, int64_t n, rv_gemm_operands o);
+    /* c (+)= a b. */
     void (*product)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
                     const float *b, int64_t ldb, bool add, float *c, int64_t ldc);
+    /* to [rows, columns] = from. */
+    void (*copy)(int64_t rows, int64_t columns, const float *from, int64_t ld_from, float *to, int64_t ld_to);
     /* to [columns, rows] = transpose of from [rows, columns]. */
     void (*transpose)(int64_t rows, int64_t columns, const float *from, int64_t ld_from, float *to,
                       int64_t ld_to);
