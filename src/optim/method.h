@@ -7,6 +7,7 @@
 
 #include "optim/dice.h"
 #include "ravine/optim.h"
+#include "tensor/kernels/cpu/team.h"
 
 enum {
     RV_MAX_SLOTS = 6,   /* slots of one method */
@@ -55,6 +56,9 @@ void *rv_run_slot(const rv_run *run, int tensor, int slot);
 void *const *rv_run_rooms(const rv_run *run);
 /* The workspace of a worker, of the size that the method asked for. */
 void *rv_run_workspace(const rv_run *run, int worker);
+
+/* The worker of a task and who may help it with products, for a method with a workspace. */
+rv_team rv_run_team(const rv_run *run, int worker);
 
 typedef enum rv_fault { RV_FAULT_NONE, RV_FAULT_GRADIENT, RV_FAULT_UPDATE, RV_FAULT_EIGEN,
                        RV_FAULT_FILTER } rv_fault;

@@ -44,6 +44,7 @@ typedef struct rv_group {
     rv_pool *pool;                /* of the optimizer, borrowed */
     void *workspace;              /* of the optimizer, [workers][workspace_size] */
     size_t workspace_size;
+    void *team_rooms;             /* of the optimizer, [workers] for products */
     char label[RV_NAME_SIZE]; /* "adamw", "adamw#2" for its second rule */
     rv_rule rule;             /* method and params are not used here */
     char *glob;               /* owner of rule.name */

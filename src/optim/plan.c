@@ -229,10 +229,11 @@ rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err
         workspace = most > workspace ? most : workspace;
         RV_TRY(plan_rooms(o, &o->groups[k], NULL, &rooms, err));
     }
-    const size_t workspaces = workspace * (size_t)rv_pool_workers(o->pool);
+    const size_t workers = (size_t)rv_pool_workers(o->pool), workspaces = workspace * workers;
+    const size_t team = workspace > 0 && o->dtype == RV_F32 ? RV_TEAM_ROOM * workers : 0;
     RV_TRY(rv_optimizer_reserve(o, &o->state, bytes, err));
-    RV_TRY(rv_optimizer_reserve(o, &o->workspace, workspaces + rooms, err));
-    rooms = workspaces;
+    RV_TRY(rv_optimizer_reserve(o, &o->workspace, workspaces + team + rooms, err));
+    rooms = workspaces + team;
     RV_TRY(plan_buffers(o, err));
     char *at = o->state.base;
     for (int k = 0; k < rv_groups_all(o); k++) {
@@ -240,6 +241,7 @@ rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err
         o->groups[k].pool = o->pool;
         o->groups[k].workspace = o->workspace.base;
         o->groups[k].workspace_size = workspace;
+        o->groups[k].team_rooms = (char *)o->workspace.base + workspaces;
         RV_TRY(plan_rooms(o, &o->groups[k], o->workspace.base, &rooms, err));
         place_slots(o, &o->groups[k], w, &at);
     }

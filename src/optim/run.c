@@ -28,6 +28,11 @@ void *rv_run_workspace(const rv_run *run, int worker)
     return (char *)run->group->workspace + (size_t)worker * run->group->workspace_size;
 }
 
+rv_team rv_run_team(const rv_run *run, int worker)
+{
+    return (rv_team){run->group->pool, worker, run->group->team_rooms};
+}
+
 void *const *rv_run_rooms(const rv_run *run)
 {
     return run->group->room;

@@ -100,8 +100,8 @@ rv_shampoo_args rv_shampoo_args_of(const rv_run *run);
 bool rv_shampoo_has_factors(const rv_shampoo_params *p);
 
 /* A pass over one block, and over one axis of it. */
-rv_fault rv_shampoo_block_f32(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, void *work);
-rv_fault rv_shampoo_block_f64(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, void *work);
+rv_fault rv_shampoo_block_f32(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, int worker);
+rv_fault rv_shampoo_block_f64(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, int worker);
 rv_fault rv_shampoo_refresh_f32(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, int axis,
                                 void *work);
 rv_fault rv_shampoo_refresh_f64(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, int axis,

@@ -285,8 +285,7 @@ static rv_fault block_task(const rv_run *run, const void *context, int number, i
     rv_subblock block;
     const int tensor = locate(run, BLOCKS, &number);
     rv_block_find(&run->tensors[tensor], &args->blocking, number, &block);
-    return (run->dtype == RV_F32 ? rv_shampoo_block_f32 : rv_shampoo_block_f64)(run, args, tensor, &block,
-                                                                                rv_run_workspace(run, worker));
+    return (run->dtype == RV_F32 ? rv_shampoo_block_f32 : rv_shampoo_block_f64)(run, args, tensor, &block, worker);
 }
 
 static rv_fault unit_task(const rv_run *run, const void *context, int number, int worker)

@@ -78,7 +78,7 @@ static rv_fault task(const rv_run *run, const void *context, int number, int wor
     if (rv_blocks_count(&run->tensors[tensor], &args->how) == 0)
         return RV_FAULT_NONE;
     rv_block_find(&run->tensors[tensor], &args->how, number, &b);
-    return (run->dtype == RV_F32 ? soap_f32 : soap_f64)(run, args, tensor, &b, refresh, rv_run_workspace(run, worker));
+    return (run->dtype == RV_F32 ? soap_f32 : soap_f64)(run, args, tensor, &b, refresh, worker);
 }
 
 static rv_status step(const rv_run *run)
@@ -134,6 +134,7 @@ const rv_method rv_method_soap = {
 typedef struct RV_FN(work) {
     const soap_args *args;
     const rv_subblock *b;
+    rv_team team;
     const RV_REAL *g;
     RV_REAL *one, *two, *three; /* [size] */
     RV_REAL *factors, *bases, *m, *v;
@@ -148,7 +149,7 @@ static const RV_REAL *RV_FN(rotate)(const RV_FN(work) *k, const RV_REAL *from, b
             continue;
         const RV_FN(rv_axis) a = RV_FN(rv_axis_of)(k->b, axis);
         RV_REAL *to = from == k->one ? k->two : k->one;
-        RV_FN(rv_axis_apply)(k->bases + a.factor, back, from, to, a.outer, a.d, a.inner);
+        RV_FN(rv_axis_apply)(&k->team, k->bases + a.factor, back, from, to, a.outer, a.d, a.inner);
         from = to;
     }
     return from;
@@ -159,7 +160,7 @@ static void RV_FN(observe)(const RV_FN(work) *k)
     for (int axis = 0; axis < k->b->rank; axis++) {
         const RV_FN(rv_axis) a = RV_FN(rv_axis_of)(k->b, axis);
         if (!k->b->bare[axis])
-            RV_FN(rv_axis_gram)(k->factors + a.factor, k->g, a.outer, a.d, a.inner, k->args->factor_beta,
+            RV_FN(rv_axis_gram)(&k->team, k->factors + a.factor, k->g, a.outer, a.d, a.inner, k->args->factor_beta,
                                 1 - k->args->factor_beta, false);
     }
 }
@@ -270,12 +271,13 @@ static bool RV_FN(descend)(const RV_FN(work) *k, const RV_REAL *w, const RV_REAL
 }
 
 static rv_fault RV_FN(soap)(const rv_run *run, const soap_args *args, int tensor, const rv_subblock *b, bool refresh,
-                            void *memory)
+                            int worker)
 {
     const int64_t n = b->size, at = b->base;
-    RV_REAL *buffers = memory, *w = (RV_REAL *)run->w[tensor] + at;
+    RV_REAL *buffers = rv_run_workspace(run, worker), *w = (RV_REAL *)run->w[tensor] + at;
     const RV_FN(work) k = {.args = args,
                            .b = b,
+                           .team = rv_run_team(run, worker),
                            .g = (const RV_REAL *)run->g[tensor] + at,
                            .one = buffers,
                            .two = buffers + n,
