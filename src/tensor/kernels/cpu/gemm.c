@@ -81,19 +81,19 @@ RV_INLINE void tile_of(operands o, int64_t rows, int vectors, size_t lanes)
     }
 }
 
-static void tile_pair(operands o, int64_t rows)
+static void tile_pair(const operands *o, int64_t rows)
 {
-    tile_of(o, rows, NV, RV_LANES);
+    tile_of(*o, rows, NV, RV_LANES);
 }
 
-static void tile_single(operands o, int64_t rows)
+static void tile_single(const operands *o, int64_t rows)
 {
-    tile_of(o, rows, 1, RV_LANES);
+    tile_of(*o, rows, 1, RV_LANES);
 }
 
-static void tile_tail(operands o, int64_t rows, size_t lanes)
+static void tile_tail(const operands *o, int64_t rows, size_t lanes)
 {
-    tile_of(o, rows, 1, lanes);
+    tile_of(*o, rows, 1, lanes);
 }
 
 /* All rows of a strip of columns. */
@@ -103,11 +103,11 @@ static void strip(operands o, int64_t m, int64_t columns)
     for (int64_t t = 0, i = 0; t < tiles; t++) {
         int64_t rows = (m - i + tiles - t - 1) / (tiles - t);
         if (columns == NV * RV_LANES)
-            tile_pair(o, rows);
+            tile_pair(&o, rows);
         else if (columns == RV_LANES)
-            tile_single(o, rows);
+            tile_single(&o, rows);
         else
-            tile_tail(o, rows, (size_t)columns);
+            tile_tail(&o, rows, (size_t)columns);
         i += rows;
         o.a += rows * o.a_row;
         o.base += rows * o.ld_base;

@@ -14,7 +14,7 @@ enum {
     GROUP = 48,
     APART = 16,             /* rows of a copy do not meet in one set of the cache */
     ROWS = 768, FEWEST = 96, /* of a part; FEWEST times powers of two */
-    PARTS_EACH = 3,         /* at least, for every worker, so that they end together */
+    PARTS = 3, PAIRS = 2,   /* at least, for every worker, so that they end together; of a triangle a large and a small one */
     NEAR = 1024,            /* columns of rows no longer are read where they are */
     LEFT = DEPTH * (GROUP + APART), RIGHT = DEPTH * WIDTH /* elements of copies */
 };
@@ -176,8 +176,9 @@ static void run(job *j)
     j->gemm = rv_cpu()->gemm;
     j->columns = j->triangle ? j->n : WIDTH;
     j->across = (int)((j->n + j->columns - 1) / j->columns);
-    j->rows = j->triangle ? ROWS / 4 : ROWS;
-    while (shared && j->rows > FEWEST && (j->m + j->rows - 1) / j->rows * j->across < (int64_t)PARTS_EACH * workers)
+    j->rows = ROWS;
+    const int64_t wanted = (j->triangle ? PAIRS : PARTS) * (int64_t)workers;
+    while (shared && j->rows > FEWEST && (j->m + j->rows - 1) / j->rows * j->across < wanted)
         j->rows /= 2;
     const int parts = (int)((j->m + j->rows - 1) / j->rows) * j->across;
     rv_pool_share(shared ? j->team->pool : NULL, j->team->worker, parts, compute, j);
