@@ -68,6 +68,7 @@ typedef struct rv_group {
     int span_count;
     rv_chunk *chunks;                   /* of segments, whole ones first */
     int chunk_count, whole_chunks;
+    int *order, order_count;            /* of the tasks of all tensors: the dearest first */
     unsigned char *faults;              /* one per piece, chunk or task */
     double (*partial)[RV_MAX_SUMS];     /* per piece or chunk */
     double (*decided)[RV_SEGMENT_ARGS]; /* per chunk: what a long segment's kernel is given */

@@ -231,6 +231,16 @@ int rv_shampoo_tasks(const rv_tensor *tensor, const void *params)
     return rv_blocks_count(tensor, &how) * axes_of(tensor, &how);
 }
 
+/* Of the root of one axis. */
+double rv_shampoo_cost(const rv_tensor *tensor, const void *params, int task)
+{
+    const rv_blocking how = blocking_of(params);
+    const int axes = axes_of(tensor, &how);
+    rv_subblock block;
+    rv_block_find(tensor, &how, task / axes, &block);
+    return pow((double)block.length[task % axes], 3);
+}
+
 /* ---- passes ------------------------------------------------------------------------- */
 
 enum { BLOCKS, UNITS }; /* what tasks are: columns of the table below */
