@@ -1,7 +1,8 @@
 /* The worker pool: numbered tasks claimed by a counter, and parts of tasks likewise.
  * Invariant: the fields of a job are read only between a successful claim and the report
- * that the claimed task is done, and its owner changes them only when every task has been
+ * that the claimed tasks are done, and its owner changes them only when every task has been
  * reported. */
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -9,12 +10,15 @@
 #include <string.h>
 
 #include "core/share.h"
+#include "core/spin.h"
 
 /* Of libgomp, which oneDNN is built on: a worker runs its kernels alone. */
 extern void omp_set_num_threads(int threads);
 extern int omp_get_max_threads(void);
 
-enum { RV_POOL_MAX = 1024 };
+/* A claim takes a SHARE of what is left for each worker, at least one task: neighbouring tasks work on
+ * neighbouring memory, and where two workers take them in turn, each prefetches what the other needs. */
+enum { RV_POOL_MAX = 1024, SHARE = 8 };
 static const double spin_seconds = 30e-6; /* about the price of waking a thread */
 
 /* Tasks of the caller, or parts of one task. */
@@ -47,13 +51,6 @@ struct rv_pool {
     pthread_cond_t work, done;
 };
 
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
-
 /* Sequentially consistent against the flags of those who sleep: see work and wake_workers. */
 typedef bool condition(rv_pool *pool);
 
@@ -80,26 +77,29 @@ static bool spin(rv_pool *pool, condition *holds)
         for (int i = 0; i < 64; i++) {
             if (holds(pool))
                 return true;
-            relax();
+            rv_relax();
         }
     } while (rv_clock() < deadline);
     return false;
 }
 
-/* The next task of a job, or -1. */
-static int claim(job *j)
+/* Takes the next tasks of a job: one for every `share` that are left, at least one; how many, from *first on. */
+static int claim(job *j, int share, int *first)
 {
-    int left = atomic_load(&j->unclaimed);
+    int left = atomic_load(&j->unclaimed), taken;
     do {
         if (left == 0)
-            return -1;
-    } while (!atomic_compare_exchange_weak(&j->unclaimed, &left, left - 1));
-    return j->tasks - left;
+            return 0;
+        taken = left / share > 1 ? left / share : 1;
+    } while (!atomic_compare_exchange_weak(&j->unclaimed, &left, left - taken));
+    *first = j->tasks - left;
+    return taken;
 }
 
+/* Parts are few and long: one at a time. */
 static void run_parts(rv_pool *pool, job *j, int number)
 {
-    for (int part; (part = claim(j)) >= 0;) {
+    for (int part; claim(j, INT_MAX, &part) > 0;) {
         atomic_fetch_sub(&pool->offered, 1);
         j->task(j->context, part, number);
         atomic_fetch_sub(&j->unfinished, 1);
@@ -108,10 +108,11 @@ static void run_parts(rv_pool *pool, job *j, int number)
 
 static void work(rv_pool *pool, int number)
 {
-    for (int task; (task = claim(&pool->job)) >= 0;) {
-        pool->job.task(pool->job.context, task, number);
+    for (int first, taken; (taken = claim(&pool->job, SHARE * pool->workers, &first)) > 0;) {
+        for (int i = first; i < first + taken; i++)
+            pool->job.task(pool->job.context, i, number);
         /* Sequentially consistent against the caller's flag: one of the two sees the other. */
-        if (atomic_fetch_sub(&pool->job.unfinished, 1) == 1 && atomic_load(&pool->caller_sleeps)) {
+        if (atomic_fetch_sub(&pool->job.unfinished, taken) == taken && atomic_load(&pool->caller_sleeps)) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->done);
             pthread_mutex_unlock(&pool->lock);
@@ -183,7 +184,7 @@ void rv_pool_share(rv_pool *pool, int number, int parts, rv_task *part, void *co
     wake_workers(pool);
     run_parts(pool, j, number);
     for (double deadline = rv_clock() + spin_seconds; atomic_load(&j->unfinished) != 0;) {
-        relax();
+        rv_relax();
         if (rv_clock() > deadline)
             sched_yield(); /* who has the last part has lost its core */
     }

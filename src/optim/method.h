@@ -75,7 +75,7 @@ typedef struct rv_block {
     double *sums;      /* [RV_MAX_SUMS], written by the kernel */
     void *to;          /* where a filter writes the new gradient */
     unsigned packed;   /* bit k: slot k is bf16 in memory */
-    rv_dice_key dice[RV_MAX_SLOTS / 2]; /* for the rounding of packed slots, two slots each */
+    rv_dice_key dice[RV_MAX_SLOTS]; /* for the rounding of packed slots */
 } rv_block;
 typedef rv_fault rv_kernel_loop(const rv_block *block);
 typedef struct rv_kernel {
@@ -157,8 +157,8 @@ typedef struct rv_method {
     /* Its step calls rv_run_probe; with probes_if only where that says so of the parameters. */
     bool probes;
     bool (*probes_if)(const void *params);
-    /* Bit k: slot k is also reached by rv_run_slot, so that it cannot be kept in bf16.  Methods with
-     * tasks or a workspace need not say so. */
+    /* Bit k: slot k is also reached by rv_run_slot, or adds up its rounding, so that it cannot be kept in
+     * bf16.  Methods with tasks or a workspace need not say so. */
     unsigned whole_slots;
 } rv_method;
 

@@ -47,6 +47,11 @@ def explained(name, kind):
     return next(e for e in (entries if isinstance(entries, list) else [entries]) if e["kind"] == kind)
 
 
+def page_data(path):
+    """What a page of ours draws."""
+    return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(), re.DOTALL).group(1))
+
+
 class Case(unittest.TestCase):
     """A test in a folder of its own."""
 

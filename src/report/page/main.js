@@ -140,6 +140,7 @@ async function selfTest(errors) {
   out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .trace, .main-svg .heatmaplayer image, .gl-container canvas")).length;
   if (document.querySelector("#curves")) await testAxes(out, settle);
   if (document.querySelector(".gallery")) testStills(out);
+  out.neighbours = [...document.querySelectorAll(".neighbours a")].map((a) => `${a.rel}:${a.getAttribute("href").split("/")[1]}`).join(" ");
   await testSurfaces(out, settle);
   if (document.querySelector("button[data-language]")) await testLanguages(out, settle);
   for (const slider of document.querySelectorAll("input[type=range]")) {
@@ -180,8 +181,8 @@ async function start() {
   applyTheme(stored() || (prefersDark.matches ? "dark" : "light"));
   readState();
   const data = JSON.parse(document.getElementById("data").textContent);
-  if (data.study) texts = data.study.ru;
-  if (data.study || data.gallery) chooseLanguage(data);
+  if (data.study || data.probe) texts = (data.study || data.probe).ru;
+  if (data.study || data.gallery || data.probe) chooseLanguage(data);
   assemble(data);
   applyTheme(theme());
   prefersDark.addEventListener("change", () => { if (!stored()) { applyTheme(prefersDark.matches ? "dark" : "light"); refresh(); } });
