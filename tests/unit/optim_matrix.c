@@ -258,8 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_normuon_of_nanogpt), cmocka_unit_test(test_dion_rank_one),
         cmocka_unit_test(test_dion_seed),          cmocka_unit_test(test_scion_stays_in_the_ball),
-        cmocka_unit_test(test_soap_without_bases),
-        cmocka_unit_test(test_shared_products),
+        cmocka_unit_test(test_soap_without_bases), cmocka_unit_test(test_shared_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
