@@ -119,12 +119,12 @@ static json_t *settings(const rv_param_table *table, const json_t *params)
 /* What the gallery shows of the study: its first figure, small. */
 static rv_status write_still(const rv_study_run *run, const char *dir, rv_error *err)
 {
-    char path[2048];
+    char path[RV_PATH_SIZE];
     if (json_array_size(run->figures) == 0)
         return RV_OK;
+    RV_TRY(rv_path_join(path, dir, "still.json", err));
     json_t *still = rv_figure_still(json_array_get(run->figures, 0));
     char *text = still ? rv_json_text(still, 0) : NULL;
-    snprintf(path, sizeof path, "%s/still.json", dir);
     rv_status status = text ? rv_file_write(path, text, strlen(text), err) : rv_fail(err, RV_E_MEMORY, "%s: no memory", path);
     free(text);
     json_decref(still);
@@ -133,10 +133,10 @@ static rv_status write_still(const rv_study_run *run, const char *dir, rv_error 
 
 rv_status rv_study_page_write(const rv_study_run *run, const char *dir, json_t *result, rv_error *err)
 {
-    char path[2048];
+    char path[RV_PATH_SIZE];
+    RV_TRY(rv_path_join(path, dir, "index.html", err));
     const rv_study *study = run->study;
     json_t *page = json_object(), *body = json_copy(result);
-    snprintf(path, sizeof path, "%s/index.html", dir);
     rv_page_head(page, NULL);
     if (run->options->language)
         json_object_set_new(page, "language", json_string(run->options->language));

@@ -37,12 +37,20 @@ typedef struct worker {
     int number;
 } worker;
 
+/* Neighbouring tasks with which a worker begins. */
+typedef struct share {
+    _Alignas(64) atomic_int next;
+    int end;
+} share;
+
 struct rv_pool {
     int workers;
     worker *worker; /* [workers], of which the first is the caller, without a thread of ours */
     rv_pool_runner *run; /* NULL: threads of ours */
     void *runner;
     job job;
+    bool near;
+    share *shares; /* [workers] */
     _Alignas(64) atomic_int offered; /* parts that no one has claimed, of all workers */
     /* Sleeping, under the lock; the counters are also read without it. */
     _Alignas(64) atomic_int sleepers;
@@ -83,14 +91,14 @@ static bool spin(rv_pool *pool, condition *holds)
     return false;
 }
 
-/* Takes the next tasks of a job: one for every `share` that are left, at least one; how many, from *first on. */
-static int claim(job *j, int share, int *first)
+/* Takes the next tasks of a job: one for every `of` that are left, at least one; how many, from *first on. */
+static int claim(job *j, int of, int *first)
 {
     int left = atomic_load(&j->unclaimed), taken;
     do {
         if (left == 0)
             return 0;
-        taken = left / share > 1 ? left / share : 1;
+        taken = left / of > 1 ? left / of : 1;
     } while (!atomic_compare_exchange_weak(&j->unclaimed, &left, left - taken));
     *first = j->tasks - left;
     return taken;
@@ -106,11 +114,24 @@ static void run_parts(rv_pool *pool, job *j, int number)
     }
 }
 
+/* A task of the job for one that has been claimed.  There are as many left in the shares as have been
+ * claimed and not yet taken, or more, and shares only shrink: one look at each finds one. */
+static int take(rv_pool *pool, int number)
+{
+    for (int i = number;; i = (i + 1) % pool->workers) {
+        share *s = &pool->shares[i];
+        int next = atomic_load_explicit(&s->next, memory_order_relaxed);
+        while (next < s->end)
+            if (atomic_compare_exchange_weak_explicit(&s->next, &next, next + 1, memory_order_relaxed, memory_order_relaxed))
+                return next;
+    }
+}
+
 static void work(rv_pool *pool, int number)
 {
     for (int first, taken; (taken = claim(&pool->job, SHARE * pool->workers, &first)) > 0;) {
         for (int i = first; i < first + taken; i++)
-            pool->job.task(pool->job.context, i, number);
+            pool->job.task(pool->job.context, pool->near ? take(pool, number) : i, number);
         /* Sequentially consistent against the caller's flag: one of the two sees the other. */
         if (atomic_fetch_sub(&pool->job.unfinished, taken) == taken && atomic_load(&pool->caller_sleeps)) {
             pthread_mutex_lock(&pool->lock);
@@ -198,14 +219,17 @@ static rv_status make(rv_pool **out, int workers, rv_error *err)
     rv_pool *pool = aligned_alloc(_Alignof(rv_pool), sizeof *pool);
     const size_t size = (size_t)workers * sizeof(worker);
     worker *all = aligned_alloc(_Alignof(worker), size);
-    if (pool == NULL || all == NULL) {
+    share *shares = aligned_alloc(_Alignof(share), (size_t)workers * sizeof *shares);
+    if (pool == NULL || all == NULL || shares == NULL) {
         free(pool);
         free(all);
+        free(shares);
         return rv_fail(err, RV_E_MEMORY, "no memory for a pool of %d workers", workers);
     }
     memset(pool, 0, sizeof *pool);
     memset(all, 0, size);
     pool->worker = all;
+    pool->shares = shares;
     pool->workers = 1;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
@@ -256,6 +280,7 @@ void rv_pool_free(rv_pool *pool)
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     free(pool->worker);
+    free(pool->shares);
     free(pool);
 }
 
@@ -274,7 +299,15 @@ static void run_alone(void *context, int task, int number)
     omp_set_num_threads(threads);
 }
 
-void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context)
+static void set_shares(rv_pool *pool, int tasks)
+{
+    for (int64_t i = 0; i < pool->workers; i++) {
+        atomic_store_explicit(&pool->shares[i].next, (int)(tasks * i / pool->workers), memory_order_relaxed);
+        pool->shares[i].end = (int)(tasks * (i + 1) / pool->workers);
+    }
+}
+
+static void run(rv_pool *pool, int tasks, rv_task *task, void *context, bool near)
 {
     if (tasks <= 0)
         return;
@@ -286,13 +319,26 @@ void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context)
     pool->job.task = task;
     pool->job.context = context;
     pool->job.tasks = tasks;
+    pool->near = near;
     if (pool->run != NULL) {
         pool->run(pool->runner, tasks, run_alone, pool);
         return;
     }
+    if (near)
+        set_shares(pool, tasks);
     atomic_store(&pool->job.unfinished, tasks);
     atomic_store(&pool->job.unclaimed, tasks);
     wake_workers(pool);
     work(pool, 0);
     wait_for_tasks(pool);
+}
+
+void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context)
+{
+    run(pool, tasks, task, context, false);
+}
+
+void rv_pool_run_near(rv_pool *pool, int tasks, rv_task *task, void *context)
+{
+    run(pool, tasks, task, context, true);
 }

@@ -63,6 +63,8 @@ static rv_call make_call(const rv_runner *runner, const rv_step *step)
         call->add[j] = step->add[j];
     }
     call->out = block_address(runner, step->out);
+    call->in_bf16 = block_address(runner, step->in_bf16);
+    call->out_bf16 = block_address(runner, step->out_bf16);
     call->saved = block_address(runner, step->saved);
     call->scratch = block_address(runner, step->scratch);
     call->work = (char *)runner->arena.base + plan->bytes.arena;
@@ -255,6 +257,17 @@ static rv_status check_finite(const rv_plan *plan, const char *what, const char 
     return RV_OK;
 }
 
+/* A result that only exists in bf16: infinity and NaN have all bits of the exponent set. */
+static rv_status check_bf16(const rv_call *call, rv_error *err)
+{
+    const int64_t n = rv_shape_size(&call->node->shape);
+    for (int64_t i = 0; i < n; i++)
+        if ((call->out_bf16[i] & 0x7f80) == 0x7f80)
+            return rv_fail(err, RV_E_NUMERIC, "%s '%s': expected finite values, found %s at element %lld",
+                           call->node->op->name, call->node->name, call->out_bf16[i] & 0x7f ? "nan" : "inf", (long long)i);
+    return RV_OK;
+}
+
 /* Looks at inputs, parameters and, running again since memory is reused, every result. */
 static rv_status name_not_finite(rv_runner *runner, rv_error *err)
 {
@@ -273,8 +286,12 @@ static rv_status name_not_finite(rv_runner *runner, rv_error *err)
     for (int c = 0; c < runner->forward_calls; c++) {
         const rv_call *call = &runner->calls[c];
         RV_TRY(kernels_of(runner, call)->forward(call, err));
-        if (c + 1 == runner->forward_calls || call[1].node != call->node)
+        if (c + 1 < runner->forward_calls && call[1].node == call->node)
+            continue; /* a stage of several */
+        if (call->out)
             RV_TRY(check_finite(plan, call->node->op->name, call->node->name, call->out, &call->node->shape, err));
+        else
+            RV_TRY(check_bf16(call, err));
     }
     return rv_fail(err, RV_E_NUMERIC, "loss: expected a finite value");
 }

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/file.h"
-#include "trial/checkpoint.h"
+#include "trial/checkpoint_files.h"
 #include "trial/runs.h"
 
 static const char expected[] = "expected a run folder, its checkpoint folder, a checkpoint or a file of weights";
