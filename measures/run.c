@@ -271,9 +271,9 @@ static rv_status add_texts(json_t *body, rv_error *err)
 
 static rv_status write_page(const rv_measure_run *run, const char *dir, json_t *result, rv_error *err)
 {
-    char path[2 * NAME];
+    char path[RV_PATH_SIZE];
+    RV_TRY(rv_path_join(path, dir, "index.html", err));
     json_t *page = json_object(), *body = json_copy(result);
-    snprintf(path, sizeof path, "%s/index.html", dir);
     rv_page_head(page, NULL);
     json_object_set(body, "figures", run->figures);
     json_object_set_new(page, "probe", body);
@@ -288,11 +288,11 @@ static rv_status write_page(const rv_measure_run *run, const char *dir, json_t *
 
 static rv_status write_results(const rv_measure_run *run, const char *dir, json_t *result, char **json, rv_error *err)
 {
-    char path[2 * NAME];
+    char path[RV_PATH_SIZE];
     RV_TRY(rv_folder_make(dir, err));
     RV_TRY(rv_figures_write(run->figures, dir, err));
     RV_TRY(write_page(run, dir, result, err));
-    snprintf(path, sizeof path, "%s/probe.json", dir);
+    RV_TRY(rv_path_join(path, dir, "probe.json", err));
     char *text = rv_json_text(result, 2);
     rv_status status = text ? rv_file_write(path, text, strlen(text), err) : rv_fail(err, RV_E_MEMORY, "%s: no memory", path);
     free(text);
