@@ -90,19 +90,16 @@ static void expect(const call *c, const float *base, const float *found)
         }
 }
 
-/* With one worker right, with more the same bits. */
+/* With one worker right, with three the same bits. */
 static void check(call c, const float *base, bool in_place)
 {
     float *one = computed(c, 1, base, in_place);
     expect(&c, base, one);
-    for (int workers = 2; workers <= 5; workers += 3) {
-        float *more = computed(c, workers, base, in_place);
-        for (int64_t i = 0; i < c.m; i++)
-            if (memcmp(one + i * c.to.ld, more + i * c.to.ld, (size_t)(c.symmetric && !c.whole ? i + 1 : c.n) * sizeof *one) != 0)
-                fail_msg("%lld x %lld x %lld: other bits with %d workers", (long long)c.m, (long long)c.n, (long long)c.k,
-                         workers);
-        free(more);
-    }
+    float *three = computed(c, 3, base, in_place);
+    for (int64_t i = 0; i < c.m; i++)
+        if (memcmp(one + i * c.to.ld, three + i * c.to.ld, (size_t)(c.symmetric && !c.whole ? i + 1 : c.n) * sizeof *one) != 0)
+            fail_msg("%lld x %lld x %lld: other bits with three workers", (long long)c.m, (long long)c.n, (long long)c.k);
+    free(three);
     free(one);
 }
 
