@@ -9,6 +9,7 @@
 #include "graph/op_cpu.h"
 #include "tensor/kernels/cpu/activation.h"
 #include "tensor/kernels/cpu/dense.h"
+#include "tensor/kernels/cpu/factors.h"
 #include "tensor/kernels/cpu/gemm.h"
 #include "tensor/kernels/cpu/linear.h"
 #include "tensor/kernels/cpu/product.h"
@@ -207,9 +208,24 @@ static rv_status backward(const rv_call *call, rv_error *err)
     return weight_gradient(call, x, gz, err);
 }
 
+/* The gradient before the activation is made once more, over scratch: backward may have left it
+ * in bf16 only. */
+static rv_status factors(const rv_call *call, void *sums, int64_t used, int64_t of, rv_error *err)
+{
+    const extents x = extents_of(call->node);
+    const float *gz = call->gout;
+    if (x.act != RV_ACT_NONE) {
+        rv_cpu()->linear->start(x.act, x.rows, x.out, call->out, call->saved, call->gout, call->scratch, NULL, false, NULL);
+        gz = call->scratch;
+    }
+    const int64_t rows = x.rows % of == 0 ? x.rows / of * used : x.rows;
+    return rv_factors_add((rv_factor_rows){rows, x.in, x.out, call->in[2] != NULL, call->in[0], gz}, sums, err);
+}
+
 const rv_kernels rv_linear_cpu = {
     .forward = forward,
     .backward = backward,
+    .factors = factors,
     .saved = saved,
     .scratch = scratch,
     .packed = packed,

@@ -21,6 +21,8 @@ struct rv_runner {
     int gap_count;
     const void *w;  /* of the last forward */
     bool ran;       /* a forward whose backward has not run */
+    void *factors;  /* of rv_runner_tap; NULL: none */
+    int64_t factor_used, factor_of;
 };
 
 static const rv_kernels *kernels_of(const rv_runner *runner, const rv_call *call)
@@ -246,6 +248,25 @@ rv_status rv_runner_forward(rv_runner *runner, const void *w, void *statistics, 
     return name_not_finite(runner, err);
 }
 
+void rv_runner_tap(rv_runner *runner, void *factors, int64_t used, int64_t of)
+{
+    runner->factors = factors;
+    runner->factor_used = used;
+    runner->factor_of = of;
+}
+
+/* What a layer is given and gives back is in memory now. */
+static rv_status tap(const rv_runner *runner, int s, rv_error *err)
+{
+    const rv_plan *plan = runner->plan;
+    const int64_t offset = plan->factors[plan->program.steps[s].node];
+    if (offset < 0)
+        return RV_OK;
+    return kernels_of(runner, &runner->calls[s])->factors(&runner->calls[s],
+                                                          (char *)runner->factors + (size_t)offset * plan->element,
+                                                          runner->factor_used, runner->factor_of, err);
+}
+
 /* The gradient of the loss with respect to its pair (sum, weight): of the sum alone. */
 static void write_seed(rv_runner *runner)
 {
@@ -271,7 +292,10 @@ rv_status rv_runner_backward(rv_runner *runner, const void *w, void *g, rv_error
     for (int i = 0; i < runner->gap_count; i++)
         memset((char *)g + (size_t)runner->gaps[i].start * plan->element, 0,
                (size_t)runner->gaps[i].count * plan->element);
-    for (int s = forward; s < end; s++)
+    for (int s = forward; s < end; s++) {
         RV_TRY(kernels_of(runner, &runner->calls[s])->backward(&runner->calls[s], err));
+        if (runner->factors)
+            RV_TRY(tap(runner, s, err));
+    }
     return RV_OK;
 }
