@@ -191,6 +191,8 @@ static inline void fixture_release(fixture *f)
 /* Refreshes of preconditioners often enough that short tests see several. */
 static inline const char *test_params(const rv_method_info *info)
 {
+    if (rv_params_find(info->params, "inverse_update_steps"))
+        return "factor_update_steps=2,inverse_update_steps=3";
     return rv_params_find(info->params, "precondition_frequency")
                ? "precondition_frequency=3,max_preconditioner_dim=64"
                : "";

@@ -180,7 +180,7 @@ static void test_descent(void **state)
             for (int step = 0; step < 400; step++) {
                 bowl_gradient(&f);
                 rv_optimizer_set_lr_factor(f.optimizer, 1 - step / 400.0);
-                if (rv_optimizer_step_flat(f.optimizer, f.w, f.g, &err) != RV_OK)
+                if (rv_optimizer_step_closure_flat(f.optimizer, f.w, f.g, bowl_closure, &f, &err) != RV_OK)
                     break;
             }
             rv_optimizer_evaluation_weights_flat(f.optimizer, f.w, f.g, NULL);

@@ -284,9 +284,9 @@ const rv_method rv_method_kfac = {
                            "rescaling by a quadratic model.  stagger is ours",
              .params = &kfac_method_table,
              .state = "b: like the tensor, only with momentum > 0; of each layer a, a_basis: width x width, g, g_basis: out x "
-                      "out, and their eigenvalues (method eigen)",
+                      "out, and with method eigen the eigenvalues a_values, g_values",
              .bytes_per_parameter = NAN},
-    .tolerance = 1e-6,
+    .tolerance = 1e-9,
     .slots = slots,
     .slot_count = sizeof slots / sizeof slots[0],
     .rules = rules,
