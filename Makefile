@@ -5,6 +5,7 @@
 #   make check-fuzz   every reader under clang's libFuzzer, with the sanitizers
 #   make build        the release binary build/release/bin/ravine
 #   make bench        the engine's speed beside the machine's limits and PyTorch
+#   make bench-steps  of these only the training steps; RAVINE_BENCH_OPTIONS="--models mlp"
 #   make wheel        the Python package, build/release/dist/ravine-*.whl
 #   make bench-optim  every optimizer's step beside the machine's copy and PyTorch
 #   make install      PREFIX=/usr/local DESTDIR=
@@ -16,7 +17,7 @@ BUILD   := build/release
 RAVINE  := $(BUILD)/bin/ravine
 
 .PHONY: all quickstart check check-quick check-clang check-sanitizers check-fuzz setup setup-check build \
-        bench bench-optim wheel install uninstall clean
+        bench bench-steps bench-optim wheel install uninstall clean
 
 all: build
 
@@ -70,6 +71,10 @@ check-fuzz:
 bench: build
 	cmake --build $(BUILD) --parallel $(JOBS) --target bench_kernels bench_layers bench_train
 	@sh bench/run.sh $(BUILD)
+
+bench-steps: build
+	cmake --build $(BUILD) --parallel $(JOBS) --target bench_train
+	python3 bench/compare.py $(BUILD) --python "$${RAVINE_PEER_PYTHON:-python3}" $(RAVINE_BENCH_OPTIONS)
 
 bench-optim: build
 	cmake --build $(BUILD) --parallel $(JOBS) --target bench_optim

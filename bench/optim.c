@@ -2,8 +2,8 @@
  * a transformer, the matrix methods on its matrices.  Copy and step alternate in one run, since the
  * memory bandwidth of a shared host wanders.
  *     bench_optim [--json] [MILLIONS [GLOB]]
- * prints a line per method, layout, type of the state and number of workers, each from at most SECONDS
- * of steps; bench/compare_optim.py sets PyTorch beside. */
+ * prints a line per method, layout, type of the state and number of workers, each from 0.6 s of copies and
+ * steps, or LEAST of them where they take longer; bench/compare_optim.py sets PyTorch and JAX beside. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,8 @@
 #include "core/text.h"
 #include "optim/method.h"
 
-enum { REPEATS = 11, LEAST = 3, SECONDS = 5, MATRICES = 6, BLOCKS = 25, BLOCK = 6 };
+enum { REPEATS = 11, LEAST = 3, MATRICES = 6, BLOCKS = 25, BLOCK = 6 };
+static const double budget = 0.6; /* seconds of a line */
 
 typedef struct copy_job {
     char *to;
@@ -42,6 +43,12 @@ static void die(const rv_error *err)
     exit(1);
 }
 
+static void copy(rv_pool *pool, float *to, const float *from, int64_t n)
+{
+    copy_job job = {(char *)to, (const char *)from, (size_t)n * sizeof *to, rv_pool_workers(pool)};
+    rv_pool_run(pool, job.parts, copy_part, &job);
+}
+
 static void fill(float *x, int64_t n, double scale)
 {
     uint32_t state = 1;
@@ -51,9 +58,15 @@ static void fill(float *x, int64_t n, double scale)
     }
 }
 
+/* What all lines share, [size of the largest layout] each; weights are the initial ones at the start of a line. */
+typedef struct flat_arrays {
+    float *w, *g, *spare, *initial;
+} flat_arrays;
+
 typedef struct setting {
     const char *name; /* of the layout */
     const rv_layout *layout;
+    flat_arrays x;
     rv_pool *pool;
     bool json;
     rv_dtype state;
@@ -65,28 +78,28 @@ typedef struct timing {
 } timing;
 
 /* Seconds of copies and steps in turn. */
-static timing alternate(rv_optimizer *optimizer, float *w, const float *g, float *spare, const setting *s)
+static timing alternate(rv_optimizer *optimizer, const setting *s)
 {
-    const size_t bytes = (size_t)s->layout->size * sizeof(float);
-    const int workers = rv_pool_workers(s->pool);
-    copy_job job = {(char *)spare, (const char *)w, bytes, workers};
+    const double bytes = (double)s->layout->size * sizeof(float);
     double copies[REPEATS], steps[REPEATS], shares[REPEATS];
     rv_error err;
     timing t = {.moved = (double)s->layout->size * 12 + 2 * (double)rv_optimizer_bytes(optimizer)};
     int count = 0;
-    const double begin = rv_clock();
-    for (int i = -2; i < REPEATS && (count < LEAST || rv_clock() - begin < SECONDS); i++) {
+    double begin = 0;
+    for (int i = -1; i < REPEATS && (count < LEAST || rv_clock() - begin < budget); i++) {
         const double start = rv_clock();
-        rv_pool_run(s->pool, workers, copy_part, &job);
+        copy(s->pool, s->x.spare, s->x.w, s->layout->size);
         const double middle = rv_clock();
-        if (rv_optimizer_step_flat(optimizer, w, g, &err) != RV_OK)
+        if (rv_optimizer_step_flat(optimizer, s->x.w, s->x.g, &err) != RV_OK)
             die(&err);
         const double end = rv_clock();
-        if (i < 0)
+        if (i < 0) { /* touches the state for the first time */
+            begin = end;
             continue;
+        }
         copies[i] = middle - start;
         steps[i] = end - middle;
-        shares[i] = t.moved / steps[i] / (2 * (double)bytes / copies[i]);
+        shares[i] = t.moved / steps[i] / (2 * bytes / copies[i]);
         count = i + 1;
     }
     qsort(copies, (size_t)count, sizeof *copies, ascending);
@@ -111,25 +124,19 @@ static bool has_bf16(rv_optimizer *optimizer)
 /* One method on one layout with some workers: a line of the table. */
 static void measure(const rv_method_info *info, const char *params, const setting *s)
 {
-    const size_t bytes = (size_t)s->layout->size * sizeof(float);
-    rv_arena arena;
+    const double bytes = (double)s->layout->size * sizeof(float);
     rv_error err;
-    if (rv_arena_init(&arena, 3 * rv_arena_align(bytes), &err) != RV_OK)
-        die(&err);
-    float *w = arena.base, *g = w + s->layout->size, *spare = g + s->layout->size;
-    fill(w, s->layout->size, 1);
-    fill(g, s->layout->size, 1e-2);
     rv_optimizer *optimizer;
+    copy(s->pool, s->x.w, s->x.initial, s->layout->size);
     const rv_optimizer_options options = {.method = info->name, .params = params, .pool = s->pool, .state_dtype = s->state};
-    if (rv_optimizer_new_flat(&optimizer, &options, s->layout, w, &err) != RV_OK)
+    if (rv_optimizer_new_flat(&optimizer, &options, s->layout, s->x.w, &err) != RV_OK)
         die(&err);
     if (s->state == RV_BF16 && !has_bf16(optimizer)) {
         rv_optimizer_free(optimizer); /* nothing of its state can be bf16 */
-        rv_arena_release(&arena);
         return;
     }
-    const timing t = alternate(optimizer, w, g, spare, s);
-    const double millions = (double)s->layout->size / 1e6, copied = 2 * (double)bytes / t.copy / 1e9;
+    const timing t = alternate(optimizer, s);
+    const double millions = (double)s->layout->size / 1e6, copied = 2 * bytes / t.copy / 1e9;
     const int workers = rv_pool_workers(s->pool);
     if (s->json)
         printf("{\"method\": \"%s\", \"params\": \"%s\", \"layout\": \"%s\", \"state\": \"%s\", \"millions\": %.3f, \"threads\": %d, "
@@ -140,7 +147,6 @@ static void measure(const rv_method_info *info, const char *params, const settin
                rv_dtype_name(s->state), millions, workers, t.step * 1e3, t.moved / t.step / 1e9, copied, 100 * t.share, params);
     fflush(stdout);
     rv_optimizer_free(optimizer);
-    rv_arena_release(&arena);
 }
 
 static void add(rv_layout *layout, rv_role role, rv_shape shape)
@@ -193,6 +199,23 @@ static void measure_method(int number, const rv_layout *flat, const rv_layout *m
     }
 }
 
+/* Room for the largest of three layouts, filled. */
+static flat_arrays arrays_for(const rv_layout *const *layouts, rv_arena *arena)
+{
+    int64_t size = 0;
+    rv_error err;
+    for (int i = 0; i < 3; i++)
+        size = layouts[i]->size > size ? layouts[i]->size : size;
+    if (rv_arena_init(arena, 4 * rv_arena_align((size_t)size * sizeof(float)), &err) != RV_OK)
+        die(&err);
+    const int64_t stride = (int64_t)(rv_arena_align((size_t)size * sizeof(float)) / sizeof(float));
+    float *at = arena->base;
+    const flat_arrays x = {at, at + stride, at + 2 * stride, at + 3 * stride};
+    fill(x.initial, size, 1);
+    fill(x.g, size, 1e-2);
+    return x;
+}
+
 int main(int argc, char **argv)
 {
     const bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
@@ -205,8 +228,10 @@ int main(int argc, char **argv)
     add(&flat, RV_ROLE_BIAS, RV_SHAPE((int64_t)(millions * 1e6)));
     mixed_layout(&mixed, millions);
     matrix_layout(&matrices);
+    rv_arena arena;
+    const flat_arrays x = arrays_for((const rv_layout *[]){&flat, &mixed, &matrices}, &arena);
     for (int workers = 1; workers <= 2; workers++) {
-        setting s = {.json = json};
+        setting s = {.x = x, .json = json};
         rv_error err;
         if (rv_pool_new(&s.pool, workers, &err) != RV_OK)
             die(&err);
@@ -215,5 +240,6 @@ int main(int argc, char **argv)
                 measure_method(i, &flat, &mixed, &matrices, s);
         rv_pool_free(s.pool);
     }
+    rv_arena_release(&arena);
     return 0;
 }

@@ -1,9 +1,11 @@
 """PyTorch on the models of bench/train.c: the same shapes, batches and AdamW.
 
-    peer_torch.py MODEL BATCH f32|bf16 THREADS SECONDS [eager|compile]
+    peer_torch.py MODEL BATCH f32|bf16 THREADS [SETTING...]
 
-prints one JSON object.  Fused AdamW, scaled_dot_product_attention; convolutions
-in channels-last or plain format, whichever is faster.
+makes a training step of every setting (all, where none is named), which compiles it where the setting says so, and
+prints one JSON object: {"torch": version, "ready": {setting: seconds of its first step}, "failed": {setting: why}}.
+Then every line "SETTING SECONDS" of the input is answered by a measurement, one JSON object a line, until the input
+ends.  Compiled code is kept in TORCHINDUCTOR_CACHE_DIR, as PyTorch does by itself.
 """
 import json
 import statistics
@@ -112,42 +114,78 @@ def make(name, batch):
     raise SystemExit(f"no model {name}")
 
 
-def measure(name, batch, bf16, seconds, mode, channels_last):
+# All have fused AdamW and scaled_dot_product_attention.  "compiled" is torch.compile with its defaults over the forward pass
+# with its loss, and so over the backward pass; it chooses the format of convolutions by itself.  What it leaves out was
+# measured and changes little (docs/speed.md).
+SETTINGS = ("eager", "eager, channels last", "compiled")
+CONVOLUTIONAL = ("resnet20",)
+WARM_SECONDS, LEAST_STEPS = 0.05, 3
+
+
+def settings_of(name):
+    return [s for s in SETTINGS if s != "eager, channels last" or name in CONVOLUTIONAL]
+
+
+def make_step(name, batch, bf16, setting):
     torch.manual_seed(0)
     net, x, y = make(name, batch)
-    if channels_last:
+    if setting == "eager, channels last":
         net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, fused=True)
-    forward = torch.compile(net) if mode == "compile" else net
+
+    def loss_of(x, y):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits = net(x)
+            return F.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1))
+
+    if setting == "compiled":
+        loss_of = torch.compile(loss_of)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            logits = forward(x)
-            loss = F.cross_entropy(logits.view(-1, logits.shape[-1]), y.view(-1))
-        loss.backward()
+        loss_of(x, y).backward()
         optimizer.step()
+    return step
 
-    for _ in range(5):
+
+def measure(step, seconds):
+    warm = time.perf_counter() + WARM_SECONDS  # after our turn; its first step was long ago
+    step()
+    while time.perf_counter() < warm:
         step()
     times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 3:
+    while time.perf_counter() < end or len(times) < LEAST_STEPS:
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
     return {"ms": 1e3 * statistics.median(times), "best_ms": 1e3 * min(times), "steps": len(times)}
 
 
+def prepare(name, batch, bf16, settings):
+    """The steps that work, the seconds of each one's first, and why the others do not work."""
+    steps, ready, failed = {}, {}, {}
+    for setting in settings:
+        start = time.perf_counter()
+        try:
+            step = make_step(name, batch, bf16, setting)
+            step()
+        except Exception as fault:  # whatever a compiler of this machine says
+            lines = str(fault).strip().splitlines()
+            failed[setting] = f"{type(fault).__name__}: {lines[0] if lines else ''}"
+            continue
+        steps[setting], ready[setting] = step, round(time.perf_counter() - start, 1)
+    return steps, ready, failed
+
+
 def main():
-    name, batch, precision, threads, seconds = sys.argv[1:6]
-    mode = sys.argv[6] if len(sys.argv) > 6 else "eager"
+    name, batch, precision, threads = sys.argv[1:5]
+    torch.set_flush_denormal(True)  # before the threads are made, which inherit it
     torch.set_num_threads(int(threads))
-    formats = (False, True) if name == "resnet20" else (False,)
-    results = [measure(name, int(batch), precision == "bf16", float(seconds) / len(formats), mode, f)
-               for f in formats]
-    best = min(results, key=lambda r: r["ms"])
-    best["torch"] = torch.__version__
-    print(json.dumps(best))
+    steps, ready, failed = prepare(name, int(batch), precision == "bf16", sys.argv[5:] or settings_of(name))
+    print(json.dumps({"torch": torch.__version__, "ready": ready, "failed": failed}), flush=True)
+    for line in sys.stdin:
+        setting, seconds = line.rsplit(maxsplit=1)
+        print(json.dumps(measure(steps[setting], float(seconds))), flush=True)
 
 
 main()

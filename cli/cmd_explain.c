@@ -128,6 +128,17 @@ static bool find_schedule(const char *name, topic *t)
     return true;
 }
 
+/* The tuned settings as commands. */
+static void add_tuned(topic *t, const rv_workload *workload)
+{
+    for (const char *line = workload->tuned; line && *line;) {
+        size_t length = strcspn(line, "\n");
+        rv_text_format(&t->owned, "ravine train %s %.*s\n", workload->name, (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+    add(t, "reaches the target sooner", t->owned.data);
+}
+
 static bool find_workload(const char *name, topic *t)
 {
     const rv_workload *workload = rv_workload_find(name);
@@ -138,6 +149,7 @@ static bool find_workload(const char *name, topic *t)
     add(t, "description", workload->description);
     add(t, "metric", workload->metric);
     add(t, "recipe", workload->recipe);
+    add_tuned(t, workload);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/trial.h"
+#include "ravine/workload.h"
 
 enum { MAX_SEEDS = 1024 };
 
@@ -18,7 +19,7 @@ typedef struct session {
     const cli_line *cli;
     progress progress;
     const volatile int *stop;
-    long threads;
+    long threads, keep;
     int count;
     char *config[MAX_SEEDS]; /* resolved */
     rv_trial_result result[MAX_SEEDS];
@@ -171,7 +172,7 @@ static void run_trial(void *context, int task, int worker)
     }
     rv_trial_options options = {.dir = cli_value(s->cli, "out", "runs"), .data = cli_data(s->cli),
                                 .threads = (int)s->threads, .argc = s->cli->argc, .argv = s->cli->argv,
-                                .stop = s->stop, .progress = show_progress, .note = show_note,
+                                .stop = s->stop, .keep = s->keep, .progress = show_progress, .note = show_note,
                                 .context = &c};
     s->status[task] = rv_trial_run(s->config[task], &options, &s->result[task], &s->error[task]);
 }
@@ -190,9 +191,22 @@ static rv_status run_all(session *s, long jobs, rv_error *err)
 
 /* ---- results --------------------------------------------------------------- */
 
-static void print_result(const rv_trial_result *r)
+/* Where settings for the target stand that a whole run missed; "" where none is known. */
+static void advise(const char *config, const rv_trial_result *r, char *text, size_t size)
 {
-    char seconds[32], reached[96] = "not reached";
+    json_t *object = json_loads(config, 0, NULL);
+    const char *name = json_string_value(json_object_get(object, "workload"));
+    const rv_workload *workload = name ? rv_workload_find(name) : NULL;
+    bool wanted = json_is_number(json_object_get(json_object_get(object, "train"), "target"));
+    text[0] = '\0';
+    if (workload && workload->tuned && wanted && r->outcome == RV_OUTCOME_BUDGET && r->target_step < 0)
+        snprintf(text, size, "; 'ravine explain %s' names settings for it", workload->name);
+    json_decref(object);
+}
+
+static void print_result(const char *config, const rv_trial_result *r)
+{
+    char seconds[32], advice[128], reached[96] = "not reached";
     rv_text_duration(r->seconds, seconds, sizeof seconds);
     if (r->target_step >= 0) {
         char when[32];
@@ -205,7 +219,8 @@ static void print_result(const rv_trial_result *r)
     printf("  trained   %lld steps, %lld examples, %s\n", (long long)r->steps, (long long)r->examples, seconds);
     if (!isnan(r->best))
         printf("  %-9s best %.5g at step %lld, last %.5g\n", r->metric, r->best, (long long)r->best_step, r->final);
-    printf("  target    %s\n", reached);
+    advise(config, r, advice, sizeof advice);
+    printf("  target    %s%s\n", reached, advice);
     if (r->weights[0])
         printf("  weights   %s\n", r->weights);
 }
@@ -248,7 +263,7 @@ static int print_results(const session *s)
         } else {
             stopped = stopped || s->result[i].outcome == RV_OUTCOME_INTERRUPTED;
             if (!json)
-                print_result(&s->result[i]);
+                print_result(s->config[i], &s->result[i]);
         }
     }
     if (json && (s->count > 1 || s->status[0] == RV_OK) && print_json(s, result_json) != EXIT_DONE)
@@ -288,7 +303,7 @@ static int run_resolved(session *s, long jobs)
 
 static int run(const cli_line *cli)
 {
-    long jobs, threads, processors = cli_processors(), seeds[MAX_SEEDS];
+    long jobs, threads, keep, processors = cli_processors(), seeds[MAX_SEEDS];
     int count = 1;
     double budget = 0;
     const char *text;
@@ -296,7 +311,8 @@ static int run(const cli_line *cli)
     if (cli->count == 0 && !cli_has(cli, "config"))
         return cli_usage(cli, "expected a WORKLOAD or --config FILE");
     if (!cli_int(cli, "jobs", 1, 1, 1024, &jobs) ||
-        !cli_int(cli, "threads", jobs > 1 ? 1 : processors, 1, 1024, &threads))
+        !cli_int(cli, "threads", jobs > 1 ? 1 : processors, 1, 1024, &threads) ||
+        !cli_int(cli, "keep", 0, 1, 1000000000, &keep))
         return EXIT_USAGE;
     if ((text = cli_value(cli, "seed", NULL)) && (count = parse_seeds(text, seeds)) == 0)
         return cli_usage(cli, "--seed: expected seeds like 3, 0..4 or 0,2,5, found '%s'", text);
@@ -309,6 +325,7 @@ static int run(const cli_line *cli)
     }
     s->cli = cli;
     s->threads = threads;
+    s->keep = keep;
     rv_status resolved = resolve_all(s, budget, cli_has(cli, "seed") ? seeds : NULL, count, &err);
     int status = resolved == RV_OK ? run_resolved(s, jobs) : cli_error(&err);
     for (int i = 0; i < s->count; i++)
@@ -327,6 +344,7 @@ static const cli_option options[] = {
     {"budget", 0, "TIME", "of training: 30s, 10m, 2h", false},
     {"threads", 't', "N", "workers of a trial; the result does not depend on it", false},
     {"jobs", 'j', "N", "trials side by side", false},
+    {"keep", 0, "STEPS", "every so many steps a checkpoint stays, in trajectory/: for 'ravine probe'", false},
     {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
     {"out", 'o', "DIR", "where run folders go; default: runs", false},
     {"explain", 0, NULL, "print which tensor gets which method, and stop", false},

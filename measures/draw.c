@@ -37,3 +37,21 @@ void rv_draw_histogram(rv_figure *figure, const char *name, int n, const double 
     }
     rv_figure_series(figure, name, RV_SERIES_BARS, bins, x, count);
 }
+
+void rv_draw_span(double low, double high, double beyond, int n, double *x)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = low - beyond + (high - low + 2 * beyond) * i / (n - 1);
+}
+
+void rv_draw_pattern(rv_figure *figure, const rv_pattern *p, const double *loss)
+{
+    double axis[RV_PATTERN_SIDE], z[RV_PATTERN_CELLS];
+    const int side = p->side;
+    for (int i = 0; i < side; i++)
+        axis[i] = i;
+    for (int k = 0; k < p->cells; k++) /* pictures are written from the top, axes from below */
+        z[(side - 1 - k / side) * side + k % side] = loss[k];
+    rv_figure_field(figure, "loss", true, side, axis, side, axis, z);
+    rv_figure_half(figure);
+}

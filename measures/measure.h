@@ -20,7 +20,9 @@ struct rv_measure_run {
     rv_measure_params common;
     rv_point point;
     rv_probe_target target;    /* at point.w: the mean loss of the first `batches` mini-batches, training mode */
-    void *const *others;       /* [options->with_count] weights of the further points */
+    int other_count;           /* further points */
+    char **other_names;        /* [other_count] */
+    void **others;             /* [other_count] their weights */
     json_t *values;            /* of this measure */
     json_t *figures, *notes;
     double begin, end;         /* of its share of the progress */

@@ -3,7 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "measures/draw.h"
 #include "measures/measure.h"
 #include "ravine/landscape.h"
 
@@ -30,7 +32,7 @@ typedef struct picture {
 static rv_status too_few(const rv_measure_run *run, const char *axes, int wanted, rv_error *err)
 {
     return rv_fail(err, RV_E_ARGUMENT, "plane.axes=%s: expected at least %d further points (--with CHECKPOINT), found %d", axes, wanted,
-                   run->options->with_count);
+                   run->other_count);
 }
 
 /* Along the eigenvectors of the largest and the smallest eigenvalue. */
@@ -53,10 +55,17 @@ static rv_status by_eigenvectors(rv_measure_run *run, const params *o, rv_plane 
     return status;
 }
 
+/* Whether the last of the other points is this one. */
+static bool is_last(const rv_measure_run *run)
+{
+    const rv_objective *o = run->point.objective;
+    return memcmp(run->others[run->other_count - 1], run->point.w, (size_t)o->layout->size * rv_dtype_size(o->dtype)) == 0;
+}
+
 /* The components of the other points and, as the last, this one. */
 static rv_status by_components(rv_measure_run *run, rv_plane *plane, rv_error *err)
 {
-    int others = run->options->with_count;
+    int others = run->other_count;
     double shares[2];
     if (others < 2)
         return too_few(run, "pca", 2, err);
@@ -66,10 +75,12 @@ static rv_status by_components(rv_measure_run *run, rv_plane *plane, rv_error *e
     for (int i = 0; i < others; i++)
         points[i] = run->others[i];
     points[others] = run->point.w;
-    rv_status status = rv_plane_principal(plane, run->point.objective, points, others + 1, shares, err);
+    int count = others + !is_last(run); /* a trajectory may end with this one */
+    rv_status status = count < 3 ? too_few(run, "pca", 2, err)
+                                 : rv_plane_principal(plane, run->point.objective, points, count, shares, err);
     free(points);
     if (status == RV_OK) {
-        rv_measure_value(run, "first", shares[0], NAN, "share of the variance of %d points along the first component", others + 1);
+        rv_measure_value(run, "first", shares[0], NAN, "share of the variance of %d points along the first component", count);
         rv_measure_value(run, "second", shares[1], NAN, "share along the second");
     }
     return status;
@@ -83,7 +94,7 @@ static rv_status choose(rv_measure_run *run, const params *o, rv_plane *plane, r
         return by_eigenvectors(run, o, plane, err);
     if (o->axes != POINTS)
         return rv_plane_random(plane, run->point.objective, run->point.w, (rv_direction)o->axes, (uint64_t)run->common.seed, (uint64_t)o->index, err);
-    if (run->options->with_count < 2)
+    if (run->other_count < 2)
         return too_few(run, "points", 2, err);
     return rv_plane_through(plane, run->point.objective, run->point.w, run->others[0], run->others[1], err);
 }
@@ -103,13 +114,6 @@ static rv_status reserve(picture *p, const params *o, int points, rv_error *err)
     return RV_OK;
 }
 
-/* Grid points from low to high and reach beyond on both sides. */
-static void span(double low, double high, double reach, int n, double *x)
-{
-    for (int i = 0; i < n; i++)
-        x[i] = low - reach + (high - low + 2 * reach) * i / (n - 1);
-}
-
 static void place(rv_measure_run *run, const params *o, picture *p)
 {
     rv_dtype dtype = run->point.objective->dtype;
@@ -126,8 +130,8 @@ static void place(rv_measure_run *run, const params *o, picture *p)
     }
     if (p->points > 1)
         rv_measure_value(run, "distance", far, NAN, "largest distance of a saved point from the plane");
-    span(given ? low[0] : 0, given ? high[0] : 0, given ? o->reach * (high[0] - low[0]) / 2 : o->reach, p->n, p->x);
-    span(given ? low[1] : 0, given ? high[1] : 0, given ? o->reach * (high[1] - low[1]) / 2 : o->reach, p->n, p->y);
+    rv_draw_span(given ? low[0] : 0, given ? high[0] : 0, given ? o->reach * (high[0] - low[0]) / 2 : o->reach, p->n, p->x);
+    rv_draw_span(given ? low[1] : 0, given ? high[1] : 0, given ? o->reach * (high[1] - low[1]) / 2 : o->reach, p->n, p->y);
 }
 
 /* One split: its figure, and what can be counted in it. */
@@ -149,12 +153,13 @@ static rv_status one_field(rv_measure_run *run, const params *o, picture *p, rv_
     rv_measure_value(run, key, basin.bent_all, NAN, "share of the grid that is curved downwards");
     snprintf(name, sizeof name, "plane-%s", rv_split_name(split));
     snprintf(title, sizeof title, "The loss over a plane, %s", training ? "probed mini-batches" : rv_split_name(split));
-    rv_figure *figure = rv_measure_figure(run, name, title, "Logarithmic colours; the first point is the probed one.",
+    rv_figure *figure = rv_measure_figure(run, name, title, "Logarithmic colours.",
                                           (rv_axis){.label = "α"}, (rv_axis){.label = "β"});
     rv_figure_field(figure, "loss", true, p->n, p->x, p->n, p->y, p->f);
-    rv_figure_series(figure, "the point", RV_SERIES_POINTS, 1, p->px, p->py);
     if (p->points > 1)
-        rv_figure_series(figure, "other points", RV_SERIES_POINTS, p->points - 1, p->px + 1, p->py + 1);
+        rv_figure_series(figure, o->axes == PCA ? "trajectory" : "other points", o->axes == PCA ? RV_SERIES_BOTH : RV_SERIES_POINTS,
+                         p->points - 1, p->px + 1, p->py + 1);
+    rv_figure_series(figure, "the point", RV_SERIES_POINTS, 1, p->px, p->py);
     rv_figure_half(figure);
     return RV_OK;
 }
@@ -182,7 +187,7 @@ static rv_status run_measure(rv_measure_run *run, const void *values, rv_error *
     picture p = {.n = 0};
     rv_status status = choose(run, o, &p.plane, err);
     if (status == RV_OK)
-        status = reserve(&p, o, 1 + run->options->with_count, err);
+        status = reserve(&p, o, 1 + run->other_count, err);
     if (status == RV_OK) {
         place(run, o, &p);
         status = both_fields(run, o, &p, err);
@@ -196,8 +201,8 @@ const rv_measure rv_measure_plane = {
     .name = "plane",
     .title = "The loss over a plane: random, of principal components, of eigenvectors, through other points",
     .description = "gaussian, tensor, filter: two random directions, scaled so (Li et al. 2018).  hessian: the eigenvectors of the largest and\n"
-                   "the smallest eigenvalue, of length 1.  pca: the first two principal components of this point and those of --with, which\n"
-                   "is how trajectories are drawn.  points: the plane through this point and the first two of --with.  A smooth plane says\n"
+                   "the smallest eigenvalue, of length 1.  pca: the first two principal components of this point and those of --with in\n"
+                   "their order, which is how trajectories are drawn: 'ravine train --keep STEPS', then --with RUN/trajectory.  points: the plane through this point and the first two of --with.  A smooth plane says\n"
                    "little about the directions that are not shown.",
     .source = "Li et al. 2018; Garipov et al. 2018",
     .params = &table,

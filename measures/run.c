@@ -109,21 +109,69 @@ static rv_status set_one(plan *p, rv_measure_params *common, const char *text, r
 
 /* ---- the points -------------------------------------------------------------------- */
 
-static rv_status load(rv_measure_run *run, const char *path, const plan *p, rv_pool *pool, void **others, rv_error *err)
+/* The files behind one --with to the end of the list. */
+static rv_status append(rv_measure_run *run, const char *path, rv_error *err)
+{
+    char **files;
+    int count;
+    RV_TRY(rv_point_list(path, &files, &count, err));
+    size_t total = (size_t)(run->other_count + count);
+    char **names = realloc(run->other_names, total * sizeof *names);
+    run->other_names = names ? names : run->other_names;
+    for (int i = 0; names && i < count; i++)
+        names[run->other_count + i] = strdup(files[i]);
+    run->other_count += names ? count : 0;
+    free(files);
+    return names ? RV_OK : rv_fail(err, RV_E_MEMORY, "%s: no memory for %d names", path, count);
+}
+
+static rv_status load_others(rv_measure_run *run, rv_error *err)
 {
     const rv_measure_options *o = run->options;
-    rv_point_options options = {.data = o->data, .pool = pool, .raw = o->raw, .set = p->point, .set_count = p->points,
-                                .evaluate = run->common.evaluate, .note = o->note, .context = o->context};
+    for (int i = 0; i < o->with_count; i++)
+        RV_TRY(append(run, o->with[i], err));
+    run->others = calloc((size_t)run->other_count + 1, sizeof *run->others);
+    for (int i = 0; i < run->other_count; i++) {
+        const char *name = run->other_names[i] ? run->other_names[i] : "a point";
+        if (run->others && run->other_names[i])
+            run->others[i] = calloc((size_t)run->point.objective->layout->size, rv_dtype_size(run->point.objective->dtype));
+        if (!run->others || !run->others[i])
+            return rv_fail(err, RV_E_MEMORY, "%s: no memory for its weights", name);
+        RV_TRY(rv_point_weights(&run->point, name, o->raw, run->others[i], err));
+    }
+    return RV_OK;
+}
+
+static void release_others(rv_measure_run *run)
+{
+    for (int i = 0; i < run->other_count; i++) {
+        if (run->others)
+            free(run->others[i]);
+        free(run->other_names[i]);
+    }
+    free(run->others);
+    free(run->other_names);
+}
+
+/* What is worth a line of the results as well. */
+static void keep_note(void *context, const char *line)
+{
+    rv_measure_run *run = context;
+    if (run->options->other_data && strstr(line, "other data"))
+        json_array_append_new(run->notes, json_string(line));
+    if (run->options->note)
+        run->options->note(run->options->context, line);
+}
+
+static rv_status load(rv_measure_run *run, const char *path, const plan *p, rv_pool *pool, rv_error *err)
+{
+    const rv_measure_options *o = run->options;
+    rv_point_options options = {.data = o->data, .pool = pool, .raw = o->raw, .other_data = o->other_data, .set = p->point,
+                                .set_count = p->points, .evaluate = run->common.evaluate, .note = keep_note, .context = run};
     RV_TRY(rv_point_load(&run->point, path, &options, err));
     run->target = (rv_probe_target){.objective = run->point.objective, .seed = (uint64_t)run->common.seed,
                                     .batches = (int)run->common.batches};
-    for (int i = 0; i < o->with_count; i++) {
-        others[i] = calloc((size_t)run->point.objective->layout->size, rv_dtype_size(run->point.objective->dtype));
-        if (!others[i])
-            return rv_fail(err, RV_E_MEMORY, "%s: no memory for its weights", o->with[i]);
-        RV_TRY(rv_point_weights(&run->point, o->with[i], o->raw, others[i], err));
-    }
-    return RV_OK;
+    return load_others(run, err);
 }
 
 /* Loss and gradient at the point, whatever is measured. */
@@ -172,17 +220,25 @@ static rv_status run_all(rv_measure_run *run, const plan *p, json_t *parts, rv_e
 
 /* ---- results ------------------------------------------------------------------------ */
 
+static json_t *words(const char *const *list, int count)
+{
+    json_t *out = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(out, json_string(list[i]));
+    return out;
+}
+
 static json_t *result_json(const rv_measure_run *run, const char *dir, json_t *parts, double seconds)
 {
     const rv_point *point = &run->point;
-    json_t *with = json_array();
-    for (int i = 0; i < run->options->with_count; i++)
-        json_array_append_new(with, json_string(run->options->with[i]));
-    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:I,s:s,s:o,s:O,s:o,s:O,s:f,s:s}", "folder", dir, "file", point->file, "workload",
+    const rv_measure_options *o = run->options;
+    json_t *with = words((const char *const *)run->other_names, run->other_count);
+    json_t *asked = json_pack("{s:o,s:o}", "with", words(o->with, o->with_count), "set", words(o->set, o->set_count));
+    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:I,s:s,s:o,s:o,s:O,s:o,s:O,s:f,s:s}", "folder", dir, "file", point->file, "workload",
                      point->workload, "optimizer", point->optimizer, "step", (json_int_t)point->step, "weights",
                      run->options->raw ? "stepped" : "to evaluate", "parameters",
                      (json_int_t)rv_layout_parameters(point->objective->layout), "data",
-                     run->options->data ? "data folder" : "procedural", "with", with, "measures", parts, "figures",
+                     point->objective->data ? point->objective->data : "none", "with", with, "asked", asked, "measures", parts, "figures",
                      rv_figures_index(run->figures), "notes", run->notes, "seconds", seconds, "version", rv_version());
 }
 
@@ -230,7 +286,6 @@ static rv_status measure_point(rv_measure_run *run, const plan *p, char **json, 
     char dir[NAME];
     json_t *parts = json_array();
     run->figures = json_array();
-    run->notes = json_array();
     rv_status status = run_all(run, p, parts, err);
     if (status == RV_OK) {
         folder_of(run, dir, sizeof dir);
@@ -241,7 +296,6 @@ static rv_status measure_point(rv_measure_run *run, const plan *p, char **json, 
     }
     json_decref(parts);
     json_decref(run->figures);
-    json_decref(run->notes);
     return status;
 }
 
@@ -250,21 +304,19 @@ rv_status rv_measure_execute(const char *path, const rv_measure_options *options
     plan p = {.count = 0};
     rv_measure_run run = {.options = options};
     rv_pool *pool = NULL;
-    void **others = calloc((size_t)options->with_count + 1, sizeof *others);
     rv_params_init(rv_measure_common(), &run.common);
-    rv_status status = others ? choose(options, &p, err) : rv_fail(err, RV_E_MEMORY, "probe: no memory");
+    run.notes = json_array();
+    rv_status status = choose(options, &p, err);
     for (int i = 0; i < options->set_count && status == RV_OK; i++)
         status = set_one(&p, &run.common, options->set[i], err);
     if (status == RV_OK)
         status = rv_pool_new(&pool, options->threads, err);
     if (status == RV_OK)
-        status = load(&run, path, &p, pool, others, err);
-    run.others = others;
+        status = load(&run, path, &p, pool, err);
     if (status == RV_OK)
         status = measure_point(&run, &p, json, err);
-    for (int i = 0; others && i < options->with_count; i++)
-        free(others[i]);
-    free(others);
+    release_others(&run);
+    json_decref(run.notes);
     for (int i = 0; i < p.count; i++)
         free(p.params[i]);
     rv_point_release(&run.point);

@@ -15,7 +15,7 @@ static rv_status along(rv_landscape_bridge *b, rv_objective *objective, const fl
     } looks[] = {{RV_SPLIT_TRAIN, "loss", b->loss[which]},
                  {RV_SPLIT_TRAIN, "accuracy", b->train[which]},
                  {RV_SPLIT_TEST, "accuracy", b->test[which]}};
-    rv_curve curve = {RV_F32, objective->layout->size, b->ends[0]->w, bend, b->ends[1]->w};
+    rv_curve curve = {RV_F32, objective->layout->size, b->ends[0]->w, bend, b->ends[1]->w, RV_CURVE_BEZIER};
     for (int k = 0; k < 3; k++) {
         rv_view view = {.mode = RV_VIEW_RECOMPUTED, .probe = {.objective = objective}, .split = looks[k].split, .metric = looks[k].metric};
         RV_TRY(rv_curve_values(&curve, &view, RV_LANDSCAPE_TIMES, b->t, looks[k].values, &b->err));
@@ -42,7 +42,7 @@ static rv_status look(rv_landscape_bridge *b, rv_objective *objective, const flo
         status = rv_landscape_look(&b->planes[which], &plane, &view, (int)b->ends[0]->o->points, x, y, b->ends[0]->run->options->stop, &b->err);
     }
     if (status == RV_OK && bend) {
-        rv_curve curve = {RV_F32, plane.size, corners[0], bend, corners[1]};
+        rv_curve curve = {RV_F32, plane.size, corners[0], bend, corners[1], RV_CURVE_BEZIER};
         float *point = rv_study_vector(objective, &b->err);
         for (int k = 0; k < RV_LANDSCAPE_TIMES && point; k++) {
             rv_curve_point(&curve, b->t[k], point);
@@ -80,7 +80,7 @@ void rv_landscape_bridge_job(rv_landscape_bridge *b)
         b->t[k] = k / (RV_LANDSCAPE_TIMES - 1.0);
     b->status = rv_residual_new(net->run, &spec, RV_BACKEND_CPU, &objective, &b->err);
     if (b->status == RV_OK)
-        b->status = rv_curve_objective_new(&curve, objective, net->w, b->ends[1]->w, &b->err);
+        b->status = rv_curve_objective_new(&curve, objective, RV_CURVE_BEZIER, net->w, b->ends[1]->w, &b->err);
     if (b->status == RV_OK) {
         float *bend = rv_study_vector(objective, &b->err);
         b->status = bend ? connect(b, objective, curve, bend) : RV_E_MEMORY;

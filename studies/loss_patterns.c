@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ravine/probe.h"
+#include "measures/draw.h"
+#include "measures/paint.h"
 #include "studies/digits.h"
-#include "studies/pattern.h"
-#include "studies/pattern_plane.h"
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                \
     INT(steps, 6000, 10, 1000000, 0, "of Adam on the plane")                                 \
@@ -37,110 +36,33 @@ static const rv_claim claims[] = {
     {"gradient", "The gradient through the plane is right", "relative error against differences, linear losses, float64", "control of the study", -HUGE_VAL, 1e-7, RV_CLAIM_EVERY, false},
     {NULL, NULL, NULL, NULL, 0, 0, RV_CLAIM_EVERY, false}};
 
-/* ---- training a plane ----------------------------------------------------------------------------- */
+/* ---- the plane ----------------------------------------------------------------------------- */
 
-typedef struct painter {
-    rv_objective *o;
-    rv_pattern pattern;
-    rv_pattern_plane p;
-    float *w, *g;   /* one network */
-    double *wide;   /* its gradient in double */
-    float *flat, *gradient; /* origin, right, up, scale: [3 n + 1] as the optimizer sees them */
-} painter;
-
-static rv_status choose_pattern(painter *t, const params *o, int pattern, uint64_t seed, rv_error *err)
+static rv_status choose_pattern(rv_pattern *pattern, const params *o, int which, uint64_t seed, rv_error *err)
 {
-    if (pattern == OWN)
-        RV_TRY(rv_pattern_read(&t->pattern, o->icon, err));
-    else if (pattern == OWN - 1)
-        rv_pattern_random(&t->pattern, seed);
+    if (which == OWN)
+        return rv_pattern_read(pattern, o->icon, err);
+    if (which == OWN - 1)
+        rv_pattern_random(pattern, seed);
     else
-        rv_pattern_built_in(&t->pattern, names[pattern]);
-    t->p.side = t->pattern.side;
+        rv_pattern_built_in(pattern, names[which]);
     return RV_OK;
 }
 
-static void place(painter *t, int cell)
+static rv_status start(rv_painter *t, uint64_t seed, rv_error *err)
 {
-    for (int64_t i = 0; i < t->p.n; i++)
-        t->w[i] = (float)rv_pattern_plane_at(&t->p, cell, i);
-}
-
-/* One step's gradient: `cells` bright cells go down, as many dark ones up, all on one mini-batch. */
-static rv_status accumulate(painter *t, const params *o, uint64_t seed, int64_t step, rv_error *err)
-{
-    rv_batch batch = {.seed = seed, .step = (uint64_t)step, .parts = 1};
-    rv_pattern_plane_derive(&t->p);
-    for (int k = 0; k < 2 * o->cells; k++) {
-        double loss;
-        bool bright = k % 2;
-        uint64_t pick = rv_random_below((rv_random){seed, RV_RANDOM_ORDER, (uint64_t)step}, (uint64_t)k, (uint64_t)t->pattern.count[bright]);
-        int cell = t->pattern.list[bright][pick];
-        place(t, cell);
-        RV_TRY(rv_objective_value_grad(t->o, t->w, batch, t->g, &loss, err));
-        if (!bright && loss >= o->clip)
-            continue; /* no gradient beyond the clip */
-        for (int64_t i = 0; i < t->p.n; i++)
-            t->wide[i] = t->g[i];
-        rv_pattern_plane_add(&t->p, cell, (bright ? 1.0 : -1.0) / (double)o->cells, t->wide);
-    }
-    rv_pattern_plane_finish(&t->p);
-    return RV_OK;
-}
-
-/* Between the plane's doubles and the optimizer's floats. */
-static void exchange(painter *t, bool to_optimizer)
-{
-    int64_t n = 3 * t->p.n;
-    for (int64_t i = 0; i < n; i++) {
-        if (to_optimizer)
-            t->gradient[i] = (float)t->p.g_origin[i]; /* the three gradients follow each other, as the parameters do */
-        else
-            t->p.origin[i] = t->flat[i];
-    }
-    if (to_optimizer)
-        t->gradient[n] = (float)t->p.g_scale;
-    else
-        t->p.scale = t->flat[n];
-}
-
-static rv_status start(painter *t, uint64_t seed, rv_error *err)
-{
-    int64_t n = t->p.n;
+    int64_t n = t->plane.n;
     for (int k = 0; k < 3; k++)
-        RV_TRY(rv_objective_init(t->o, 3 * seed + (uint64_t)k, t->flat + k * n, err));
+        RV_TRY(rv_objective_init(t->objective, 3 * seed + (uint64_t)k, t->flat + k * n, err));
     t->flat[3 * n] = 0.1f;
-    exchange(t, false);
-    rv_pattern_plane_derive(&t->p);
+    rv_painter_begin(t);
     return RV_OK;
 }
 
-static rv_status paint(rv_study_run *run, painter *t, const params *o, uint64_t seed, rv_error *err)
+static rv_status paint(rv_study_run *run, rv_painter *t, const params *o, uint64_t seed, rv_error *err)
 {
-    int64_t n = t->p.n;
-    char text[64];
-    snprintf(text, sizeof text, "lr=%.17g,weight_decay=0", o->lr);
-    rv_tensor tensors[] = {{.name = "origin", .role = RV_ROLE_POINT, .shape = RV_SHAPE(n)}, {.name = "right", .role = RV_ROLE_POINT, .shape = RV_SHAPE(n)},
-                           {.name = "up", .role = RV_ROLE_POINT, .shape = RV_SHAPE(n)}, {.name = "scale", .role = RV_ROLE_POINT, .shape = RV_SHAPE(1)}};
-    void *w[] = {t->flat, t->flat + n, t->flat + 2 * n, t->flat + 3 * n};
-    const void *g[] = {t->gradient, t->gradient + n, t->gradient + 2 * n, t->gradient + 3 * n};
-    rv_optimizer_options options = {.method = "adamw", .params = text, .dtype = RV_F32};
-    rv_optimizer *adam;
-    RV_TRY(rv_optimizer_new(&adam, &options, tensors, 4, (const void *const *)w, err));
-    rv_status status = RV_OK;
-    for (int64_t step = 0; step < o->steps && status == RV_OK; step++) {
-        status = accumulate(t, o, seed, step, err);
-        if (status == RV_OK) {
-            exchange(t, true);
-            status = rv_optimizer_step(adam, w, g, err);
-            exchange(t, false);
-        }
-        if (status == RV_OK && step % 50 == 0 && run->options->stop && *run->options->stop)
-            status = RV_E_INTERRUPTED;
-    }
-    rv_pattern_plane_derive(&t->p);
-    rv_optimizer_free(adam);
-    return status;
+    rv_paint_options options = {.steps = o->steps, .cells = o->cells, .lr = o->lr, .clip = o->clip, .seed = seed, .stop = run->options->stop};
+    return rv_painter_run(t, &options, err);
 }
 
 /* ---- looking at it ------------------------------------------------------------------------------------- */
@@ -149,30 +71,15 @@ typedef struct view {
     double loss[RV_PATTERN_CELLS], accuracy[RV_PATTERN_CELLS];
 } view;
 
-static rv_status look(painter *t, rv_split split, view *v, rv_error *err)
+static rv_status look(rv_painter *t, rv_split split, view *v, rv_error *err)
 {
-    for (int k = 0; k < t->pattern.cells; k++) {
-        rv_metrics metrics;
-        place(t, k);
-        RV_TRY(rv_objective_evaluate(t->o, t->w, split, &metrics, err));
-        v->loss[k] = rv_metrics_get(&metrics, "loss");
-        v->accuracy[k] = rv_metrics_get(&metrics, "accuracy");
-    }
-    return RV_OK;
+    return rv_painter_look(t, split, "accuracy", v->loss, v->accuracy, err);
 }
 
 static void draw(rv_study_run *run, const rv_pattern *p, const char *name, const char *title, const double *loss)
 {
-    double axis[RV_PATTERN_SIDE], z[RV_PATTERN_CELLS];
-    const int side = p->side;
-    for (int i = 0; i < side; i++)
-        axis[i] = i;
-    for (int k = 0; k < p->cells; k++) /* the first row of the picture on top */
-        z[(side - 1 - k / side) * side + k % side] = loss[k];
-    rv_figure *figure = rv_study_figure(run, name, title, "Every cell is a network; its shade is its loss over all images.", (rv_axis){.label = "right"},
-                                        (rv_axis){.label = "up"});
-    rv_figure_field(figure, "loss", true, side, axis, side, axis, z);
-    rv_figure_half(figure);
+    rv_draw_pattern(rv_study_figure(run, name, title, "Every cell is a network; its shade is its loss over all images.", (rv_axis){.label = "right"},
+                                    (rv_axis){.label = "up"}), p, loss);
 }
 
 /* Both losses as figures, and what a cell of either kind classifies. */
@@ -193,11 +100,11 @@ static void show(rv_study_run *run, const rv_pattern *p, int pattern, const view
                       100 * rv_pattern_agreement(p, train->loss), p->cells, 100 * rv_pattern_agreement(p, test->loss));
 }
 
-static rv_status one_picture(rv_study_run *run, painter *t, const params *o, int pattern, int seed, rv_error *err)
+static rv_status one_picture(rv_study_run *run, rv_painter *t, const params *o, int pattern, int seed, rv_error *err)
 {
     view train, test;
     const rv_pattern *p = &t->pattern;
-    RV_TRY(choose_pattern(t, o, pattern, (uint64_t)seed, err));
+    RV_TRY(choose_pattern(&t->pattern, o, pattern, (uint64_t)seed, err));
     RV_TRY(start(t, (uint64_t)seed, err));
     if (pattern == 0) {
         RV_TRY(look(t, RV_SPLIT_TRAIN, &train, err));
@@ -219,7 +126,7 @@ static rv_status one_picture(rv_study_run *run, painter *t, const params *o, int
 }
 
 /* The user's picture first, so that a mistake in it shows at once; drawn from seed 0 alone. */
-static rv_status all_pictures(rv_study_run *run, painter *t, const params *o, rv_error *err)
+static rv_status all_pictures(rv_study_run *run, rv_painter *t, const params *o, rv_error *err)
 {
     rv_study_reason(run, "noise", "Unrelated neighbours ask for the steepest changes of the loss from cell to cell; with these networks and steps about a tenth of the "
                     "random cells stay on the wrong side, where heart and smiley come out whole.");
@@ -234,33 +141,18 @@ static rv_status all_pictures(rv_study_run *run, painter *t, const params *o, rv
     return RV_OK;
 }
 
-static rv_status prepare(rv_study_run *run, const params *o, painter *t, rv_error *err)
-{
-    rv_digits spec = {.images = (int)o->images, .evaluate = 500, .batch = 128, .width = (int)o->width, .depth = 1, .act = RV_ACT_RELU, .bias = true, .gain = sqrt(2)};
-    RV_TRY(rv_digits_new(run, &spec, RV_BACKEND_CPU, &t->o, err));
-    RV_TRY(rv_pattern_plane_init(&t->p, t->o->layout->size, err));
-    size_t n = (size_t)t->p.n;
-    t->w = rv_study_vector(t->o, err);
-    t->g = rv_study_vector(t->o, err);
-    t->wide = calloc(n, sizeof *t->wide);
-    t->flat = calloc(3 * n + 1, sizeof *t->flat);
-    t->gradient = calloc(3 * n + 1, sizeof *t->gradient);
-    return t->w && t->g && t->wide && t->flat && t->gradient ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory for a plane");
-}
-
 static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
 {
-    painter t = {0};
-    rv_status status = prepare(run, values, &t, err);
+    const params *o = values;
+    rv_painter t = {0};
+    rv_objective *objective;
+    rv_digits spec = {.images = (int)o->images, .evaluate = 500, .batch = 128, .width = (int)o->width, .depth = 1, .act = RV_ACT_RELU, .bias = true, .gain = sqrt(2)};
+    RV_TRY(rv_digits_new(run, &spec, RV_BACKEND_CPU, &objective, err));
+    rv_status status = rv_painter_init(&t, objective, err);
     if (status == RV_OK)
-        status = all_pictures(run, &t, values, err);
-    rv_objective_free(t.o);
-    free(t.p.memory);
-    free(t.w);
-    free(t.g);
-    free(t.wide);
-    free(t.flat);
-    free(t.gradient);
+        status = all_pictures(run, &t, o, err);
+    rv_painter_release(&t);
+    rv_objective_free(objective);
     return status;
 }
 

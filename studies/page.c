@@ -185,6 +185,28 @@ rv_status rv_study_page_texts(const rv_study *study, json_t *body, rv_error *err
     return RV_OK;
 }
 
+/* All studies in the order of the lecture: [{"study", "title", "ru"}, ..], for the way from page to page. */
+static rv_status add_lecture(json_t *body, rv_error *err)
+{
+    json_t *list = json_array();
+    for (int i = 0; rv_study_at(i); i++) {
+        const rv_study *study = rv_study_at(i);
+        json_t *table = rv_russian_open(study->name, err), *entry = json_pack("{s:s,s:s}", "study", study->name, "title", study->title);
+        rv_text russian = {0};
+        if (table && rv_russian_find(table, study->title, &russian) && !russian.failed)
+            json_object_set_new(entry, "ru", json_stringn(russian.data, russian.size));
+        json_array_append_new(list, entry);
+        rv_text_release(&russian);
+        json_decref(table);
+        if (!table) {
+            json_decref(list);
+            return RV_E_MEMORY;
+        }
+    }
+    json_object_set_new(body, "lecture", list);
+    return RV_OK;
+}
+
 /* ---- the page --------------------------------------------------------------------- */
 
 /* One row of the table of settings: what it is in this run, by default, and what it may be. */
@@ -244,6 +266,8 @@ rv_status rv_study_page_write(const rv_study_run *run, const char *dir, json_t *
     json_object_set_new(body, "settings", settings(study->params, json_object_get(result, "params")));
     json_object_set_new(page, "study", body);
     rv_status status = rv_study_page_texts(study, body, err);
+    if (status == RV_OK)
+        status = add_lecture(body, err);
     if (status == RV_OK)
         status = rv_page_write(path, page, true, err);
     json_decref(page);

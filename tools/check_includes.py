@@ -24,7 +24,7 @@ BELOW = {
     "trial": "core tensor objective optim workload",
     "bench": "core tensor objective optim workload trial",
     "report": "core tensor objective optim workload trial",
-    "measure": "core tensor objective workload trial probe report",
+    "measure": "core tensor objective optim workload trial probe report",
     "study": "core tensor graph nn data objective optim workload trial bench probe report measure",
     "cli": "core tensor graph nn data objective optim workload trial probe bench report measure study",
 }

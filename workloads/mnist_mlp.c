@@ -42,7 +42,7 @@ static rv_status make(const void *values, const rv_workload_env *env, rv_objecti
 {
     const params *o = values;
     rv_network network = {.name = "mnist-mlp", .build = build, .params = values, .batch = 128, .shards = 2,
-                          .evaluation_rows = 128, .evaluation_limit = o->evaluate};
+                          .undivided = 8, .evaluation_rows = 128, .evaluation_limit = o->evaluate};
     RV_TRY(rv_source_images(&network.source, RV_IMAGES_MNIST, env->data, o->images, 5000, false, err));
     return rv_network_new(out, &network, env, err);
 }

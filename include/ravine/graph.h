@@ -163,6 +163,7 @@ RV_API int64_t rv_plan_buffer_size(const rv_plan *plan);
 typedef struct rv_plan_bytes {
     size_t arena;       /* of one runner: activations, gradients of activations, scratch */
     size_t lower_bound; /* largest sum of values alive at one time */
+    size_t work;        /* beside the arena for every worker of a runner: what a kernel needs while it runs */
     size_t packed;      /* weights as the kernels want them, shared by all runners */
 } rv_plan_bytes;
 RV_API rv_plan_bytes rv_plan_memory(const rv_plan *plan);
@@ -178,6 +179,10 @@ RV_API void rv_plan_init(const rv_plan *plan, uint64_t seed, void *w, void *buff
 /* The arena in which one worker runs one shard at a time. */
 typedef struct rv_runner rv_runner;
 RV_API rv_status rv_runner_new(rv_runner **out, const rv_plan *plan, rv_error *err);
+/* A runner whose runs all workers of pool (NULL: the caller) share: the work of one operation
+ * after the other is divided between them.  Same results, bit for bit.  Its runs must not stand
+ * inside a task of the pool, which stays the caller's and outlives the runner. */
+RV_API rv_status rv_runner_new_over(rv_runner **out, const rv_plan *plan, rv_pool *pool, rv_error *err);
 RV_API void rv_runner_free(rv_runner *runner);
 
 /* Where the data of input number i (in order of creation) is to be written; runs

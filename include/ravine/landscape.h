@@ -107,12 +107,18 @@ RV_API rv_status rv_probe_eigenvectors(const rv_probe_target *probe, const void 
 
 /* ---- curves ---------------------------------------------------------------- */
 
-/* A quadratic Bezier curve (1 - t)^2 start + 2 t (1 - t) bend + t^2 end, or, with bend NULL,
- * the segment from start to end; all borrowed, of the objective's type. */
+typedef enum rv_curve_kind {
+    RV_CURVE_BEZIER, /* (1 - t)^2 start + 2 t (1 - t) bend + t^2 end */
+    RV_CURVE_CHAIN   /* straight from start to bend, which is at t = 1/2, and on to end */
+} rv_curve_kind;
+
+/* A curve of Garipov et al. 2018, section 3.2, or, with bend NULL, the segment from start to end; all
+ * borrowed, of the objective's type. */
 typedef struct rv_curve {
     rv_dtype dtype;
     int64_t size;
     const void *start, *bend, *end;
+    rv_curve_kind kind;
 } rv_curve;
 
 RV_API void rv_curve_point(const rv_curve *curve, double t, void *w);
@@ -128,8 +134,8 @@ RV_API double rv_curve_barrier(int count, const double *t, const double *values)
  * loss of inner at that point of the curve.  init: the middle of the segment, whatever the seed.
  * evaluate: the means of inner's metrics over eight t, statistics recomputed at each.
  * Borrows inner, start and end, which must outlive it. */
-RV_API rv_status rv_curve_objective_new(rv_objective **out, rv_objective *inner, const void *start, const void *end,
-                                        rv_error *err);
+RV_API rv_status rv_curve_objective_new(rv_objective **out, rv_objective *inner, rv_curve_kind kind, const void *start,
+                                        const void *end, rv_error *err);
 
 #ifdef __cplusplus
 }

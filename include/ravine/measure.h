@@ -38,7 +38,8 @@ typedef struct rv_measure_options {
     bool raw;         /* the weights that were stepped, not those to evaluate */
     const char *const *measures; /* [measure_count] names; none: the usual ones */
     int measure_count;
-    const char *const *with; /* [with_count] further saved points */
+    bool other_data;  /* weights of other data than those here are measured, and told of */
+    const char *const *with; /* [with_count] further saved points; a folder of checkpoints stands for all of them */
     int with_count;
     /* [set_count] of "name=value": of a measure, common, or of what was trained ("workload.dropout=0"). */
     const char *const *set;
@@ -51,7 +52,7 @@ typedef struct rv_measure_options {
 
 /* Measures at the saved point at path (rv_point_load) and writes DIR/probe.json, DIR/index.html
  * (self-contained) and one CSV per figure.  json (may be NULL) receives {"folder", "file", "workload",
- * "step", "measures": [{"measure", "values": [{"key", "quantity", "value", "error"}, ..]}, ..], "figures": [..],
+ * "step", "data", "with": the further points, "asked": {"with", "set"} as given, "measures": [{"measure", "values": [{"key", "quantity", "value", "error"}, ..]}, ..], "figures": [..],
  * ..}; caller frees with free().  RV_E_UNKNOWN and RV_E_RANGE for names and values, before anything runs. */
 RV_API rv_status rv_measure_execute(const char *path, const rv_measure_options *options, char **json, rv_error *err);
 

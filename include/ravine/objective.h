@@ -60,6 +60,7 @@ struct rv_objective {
     double flops;            /* of one value_grad */
     void *state;             /* running statistics of batch norm, part of a checkpoint */
     int64_t state_size;      /* elements; 0: none */
+    const char *data;        /* what was read or generated, "mnist: 55000 training, ..."; NULL: no data */
 };
 
 /* Initial parameters into w [layout size], gaps zero; resets the state. */

@@ -4,6 +4,7 @@
  *              meta.json     version, compiler, CPU features, threads, argv, start and end
  *              log.jsonl     append-only, one object a line; a torn last line is ignored
  *              checkpoint/   the last two, each written beside and renamed
+ *              trajectory/   those that stay, where they were asked for
  *              result.json   written once, when the run is over
  *     DIR/index.sqlite       an index that can be rebuilt from the folders
  *
@@ -84,6 +85,9 @@ typedef struct rv_trial_options {
     const volatile int *stop;
     /* Ends the trial at this step as stop would: the same configuration goes on from there.  0: never. */
     int64_t pause;
+    /* Every so many steps, and at both ends, a checkpoint stays in DIR/<id>/trajectory/: how weights moved.
+     * Of no influence on the run.  0: none. */
+    int64_t keep;
     /* Adds to the metrics of every evaluation of the validation split, and so to the log; w: the
      * weights that are evaluated, borrowed.  At most RV_MAX_METRICS in all.  May be NULL. */
     rv_status (*measure)(void *context, rv_objective *objective, const void *w, rv_metrics *metrics, rv_error *err);
@@ -128,6 +132,7 @@ typedef struct rv_point {
     char *config;            /* resolved, with the changes of the options */
     int64_t step;
     bool averaged;           /* w are weights to evaluate, other than those that were stepped */
+    bool other_data;         /* the options allow points of other data */
     rv_objective *objective; /* owned; its running statistics belong to w */
     void *w;                 /* [layout size] of the objective's type */
 } rv_point;
@@ -136,6 +141,7 @@ typedef struct rv_point_options {
     const char *data; /* folder of data sets, or NULL */
     rv_pool *pool;    /* borrowed, outlives the point; NULL: the calling thread */
     bool raw;         /* the weights that were stepped, not those to evaluate */
+    bool other_data;  /* weights that were trained on other data than those here are told of, not refused */
     /* Changes to what the file says was trained, "workload.dropout=0", "train.precision=f64":
      * any that leave the tensors as they are. */
     const char *const *set;
@@ -148,14 +154,21 @@ typedef struct rv_point_options {
 } rv_point_options;
 
 /* path: the folder of a run (its last weights to evaluate, or of an unfinished run those of its newest
- * checkpoint), its folder of checkpoints (the newest), one checkpoint, or a weights.safetensors.
- * RV_E_IO: nothing there; RV_E_FORMAT: damaged; RV_E_MISMATCH: no file of a run, or tensors that are not
- * the workload's, all of them listed.  Release with rv_point_release, also after a failure. */
+ * checkpoint), its folder of checkpoints (the newest), one checkpoint, or a weights.safetensors.  With "@start"
+ * behind it: the weights that the run began with, which its configuration tells.
+ * RV_E_IO: nothing there; RV_E_FORMAT: damaged; RV_E_MISMATCH: no file of a run, tensors that are not
+ * the workload's, all of them listed, or another data set than the weights were trained on (names, and sizes unless
+ * set changes the workload; older files do not say).  Release with rv_point_release, also after a failure. */
 RV_API rv_status rv_point_load(rv_point *point, const char *path, const rv_point_options *options, rv_error *err);
 RV_API void rv_point_release(rv_point *point);
 
-/* w [layout size of the point] <- the weights of another saved point of the same tensors. */
+/* w [layout size of the point] <- the weights of another saved point of the same tensors and, by name, of the same
+ * data; statuses as above. */
 RV_API rv_status rv_point_weights(const rv_point *point, const char *path, bool raw, void *w, rv_error *err);
+
+/* The saved points that a path stands for where several may stand: of a folder of checkpoints all of them in the
+ * order of their steps, else the path itself.  files [count] is one allocation, the caller's. */
+RV_API rv_status rv_point_list(const char *path, char ***files, int *count, rv_error *err);
 
 #ifdef __cplusplus
 }

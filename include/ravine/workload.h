@@ -33,6 +33,9 @@ typedef struct rv_workload {
     /* The published recipe: a JSON object as a run's config.json has it, with any of
      * optimizer, optimizer_params, optimizer_rules, schedule, schedule_params, train. */
     const char *recipe;
+    /* Options of ravine train that reach the recipe's target sooner than the recipe, or where it
+     * does not, one set a line; measured in docs/workloads.md.  NULL: none is known. */
+    const char *tuned;
 } rv_workload;
 
 RV_API const rv_workload *rv_workload_at(int i);

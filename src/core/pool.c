@@ -1,18 +1,21 @@
 /* The worker pool: numbered tasks claimed by a counter.  Invariant: the fields of a
- * job are read only between a successful claim and the report that the claimed task
- * is done, and the caller changes them only when every task has been reported. */
+ * job are read only between a successful claim and the report that the claimed tasks
+ * are done, and the caller changes them only when every task has been reported. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/spin.h"
 #include "ravine/core.h"
 
 /* Of libgomp, which oneDNN is built on: a worker runs its kernels alone. */
 extern void omp_set_num_threads(int threads);
 extern int omp_get_max_threads(void);
 
-enum { RV_POOL_MAX = 1024 };
+/* A claim takes a SHARE of what is left for each worker, at least one task: neighbouring tasks work on
+ * neighbouring memory, and where two workers take them in turn, each prefetches what the other needs. */
+enum { RV_POOL_MAX = 1024, SHARE = 8 };
 static const double spin_seconds = 30e-6; /* about the price of waking a thread */
 
 typedef struct worker {
@@ -39,13 +42,6 @@ struct rv_pool {
     pthread_cond_t work, done;
 };
 
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
-
 /* Spins until *counter is zero (or is not), at most spin_seconds; tells whether it came. */
 static bool spin(const atomic_int *counter, bool zero, const atomic_bool *closing)
 {
@@ -54,7 +50,7 @@ static bool spin(const atomic_int *counter, bool zero, const atomic_bool *closin
         for (int i = 0; i < 64; i++) {
             if ((atomic_load_explicit(counter, memory_order_acquire) == 0) == zero || atomic_load(closing))
                 return true;
-            relax();
+            rv_relax();
         }
     } while (rv_clock() < deadline);
     return false;
@@ -64,13 +60,17 @@ static void work(rv_pool *pool, int number)
 {
     int left = atomic_load(&pool->unclaimed);
     for (;;) {
+        int taken;
         do {
             if (left == 0)
                 return;
-        } while (!atomic_compare_exchange_weak(&pool->unclaimed, &left, left - 1));
-        pool->task(pool->context, pool->tasks - left, number);
+            taken = left / (SHARE * pool->workers);
+            taken = taken > 1 ? taken : 1;
+        } while (!atomic_compare_exchange_weak(&pool->unclaimed, &left, left - taken));
+        for (int i = pool->tasks - left, end = i + taken; i < end; i++)
+            pool->task(pool->context, i, number);
         /* Sequentially consistent against the caller's flag: one of the two sees the other. */
-        if (atomic_fetch_sub(&pool->unfinished, 1) == 1 && atomic_load(&pool->caller_sleeps)) {
+        if (atomic_fetch_sub(&pool->unfinished, taken) == taken && atomic_load(&pool->caller_sleeps)) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->done);
             pthread_mutex_unlock(&pool->lock);

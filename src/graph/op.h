@@ -9,17 +9,32 @@
 
 #include "ravine/graph.h"
 
-enum { RV_OP_INPUTS = 5, RV_PACK_PARTS = 2 };
+enum { RV_OP_INPUTS = 5, RV_PACK_PARTS = 2, RV_CUT_STAGES = 2 };
 
 typedef struct rv_node rv_node;
 typedef struct rv_call rv_call;
 
+/* How the work of a call is cut: one stage after the other, each of so many units, of which any may
+ * run beside any other.  Every element a call writes is computed by one unit of one stage, with
+ * the same sums whoever runs it and whatever runs beside it: that is what keeps bits apart from
+ * the number of workers. */
+typedef struct rv_cut {
+    int stages;
+    int units[RV_CUT_STAGES]; /* each at least 1 */
+} rv_cut;
+
+/* Computes the units of a stage that the call names. */
+typedef rv_status rv_kernel(const rv_call *call, rv_error *err);
+
 /* What the kernels of one backend offer for one operation. */
 typedef struct rv_kernels {
-    rv_status (*forward)(const rv_call *call, rv_error *err);
-    rv_status (*backward)(const rv_call *call, rv_error *err); /* NULL: not differentiable */
+    rv_kernel *forward;
+    rv_kernel *backward; /* NULL: not differentiable */
     size_t (*saved)(const rv_node *node);   /* bytes kept from forward to backward; NULL: 0 */
-    size_t (*scratch)(const rv_node *node); /* bytes needed during either; NULL: 0 */
+    size_t (*scratch)(const rv_node *node); /* bytes needed during either, by all units together; NULL: 0 */
+    size_t (*work)(const rv_node *node);    /* bytes that each worker needs beside those; NULL: 0 */
+    /* The cut of either direction, a function of the node alone; NULL: one unit. */
+    rv_cut (*cut)(const rv_node *node, bool backward);
     /* Bytes of prepared weights; NULL: 0.  Only input 1 is packed, and only where it is a
      * parameter: otherwise call->packed is NULL. */
     size_t (*packed)(const rv_node *node);
@@ -77,8 +92,10 @@ struct rv_node {
 struct rv_call {
     const rv_node *node;
     const void *in[RV_OP_INPUTS]; /* NULL: absent */
+    int stage;
+    int first, end; /* the units of the stage to compute */
     void *out;
-    void *saved, *scratch;
+    void *saved, *scratch, *work;
     const void *packed, *prepared;
     void *statistics;       /* running statistics of this node */
     rv_shard shard;

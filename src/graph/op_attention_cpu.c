@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "graph/cut.h"
 #include "graph/dropout.h"
 #include "graph/op_attention.h"
 #include "graph/op_cpu.h"
@@ -43,7 +44,7 @@ static size_t saved(const rv_node *node)
 
 enum { MASK_SLACK = 64 }; /* masks start at whole runs of blocks */
 
-/* The scratch of one head at a time. */
+/* What a worker needs for one head at a time. */
 typedef struct workspace {
     float *mask;                  /* [time, time] and the slack before it */
     float *q, *k, *gq, *gk;       /* [time, size]; NULL: straight from and to memory */
@@ -69,10 +70,18 @@ static int64_t lay_out(const rv_node *node, float *base, workspace *w)
     return at;
 }
 
-static size_t scratch(const rv_node *node)
+static size_t work(const rv_node *node)
 {
     workspace w;
     return (size_t)lay_out(node, NULL, &w) * sizeof(float);
+}
+
+/* A unit is a head of an example. */
+static rv_cut cut(const rv_node *node, bool backward)
+{
+    const extents x = extents_of(node);
+    (void)backward;
+    return rv_cut_of((int)(x.batch * x.heads));
 }
 
 /* ---- rotation --------------------------------------------------------- */
@@ -166,12 +175,12 @@ static rv_status forward(const rv_call *call, rv_error *err)
     float *y = call->out; /* [batch, time, heads, size] */
     workspace w;
     (void)err;
-    lay_out(call->node, call->scratch, &w);
-    for (int64_t b = 0; b < x.batch; b++)
-        for (int64_t h = 0; h < x.heads; h++) {
-            const rv_attention_head head = head_at(call, x, b, h, &w);
-            rv_cpu()->attention->forward(&head, y + b * x.time * x.width + h * x.size, x.width);
-        }
+    lay_out(call->node, call->work, &w);
+    for (int64_t n = call->first; n < call->end && n < x.batch * x.heads; n++) {
+        const int64_t b = n / x.heads, h = n % x.heads;
+        const rv_attention_head head = head_at(call, x, b, h, &w);
+        rv_cpu()->attention->forward(&head, y + b * x.time * x.width + h * x.size, x.width);
+    }
     return RV_OK;
 }
 
@@ -210,10 +219,9 @@ static rv_status backward(const rv_call *call, rv_error *err)
     const extents x = extents_of(call->node);
     workspace w;
     (void)err;
-    lay_out(call->node, call->scratch, &w);
-    for (int64_t b = 0; call->gin[0] && b < x.batch; b++)
-        for (int64_t h = 0; h < x.heads; h++)
-            backward_head(call, x, b, h, &w);
+    lay_out(call->node, call->work, &w);
+    for (int64_t n = call->first; call->gin[0] && n < call->end && n < x.batch * x.heads; n++)
+        backward_head(call, x, n / x.heads, n % x.heads, &w);
     return RV_OK;
 }
 
@@ -221,7 +229,8 @@ const rv_kernels rv_attention_cpu = {
     .forward = forward,
     .backward = backward,
     .saved = saved,
-    .scratch = scratch,
+    .work = work,
+    .cut = cut,
     .prepare = prepare,
     .unprepare = free,
     .reads = RV_READS_INPUT(0),

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "graph/attr.h"
+#include "graph/cut.h"
 #include "graph/op_cpu.h"
 #include "tensor/kernels/cpu/loss.h"
 
@@ -48,6 +49,36 @@ static size_t cross_entropy_saved(const rv_node *node)
     return (size_t)extents_of(node).rows * sizeof(float);
 }
 
+/* What a row adds to the pair. */
+typedef struct row_sum {
+    double loss, weight;
+} row_sum;
+
+static size_t cross_entropy_scratch(const rv_node *node)
+{
+    return (size_t)extents_of(node).rows * sizeof(row_sum);
+}
+
+/* Both directions by rows; a second stage adds the rows' losses in their order. */
+enum { UNIT_ELEMENTS = 2048 };
+
+static int row_units(extents n)
+{
+    const int64_t rows = n.classes > 0 ? (UNIT_ELEMENTS + n.classes - 1) / n.classes : n.rows;
+    return rv_cut_units(n.rows, rows);
+}
+
+static rv_cut cross_entropy_cut(const rv_node *node, bool backward)
+{
+    const int units = row_units(extents_of(node));
+    return backward ? rv_cut_of(units) : (rv_cut){2, {units, 1}};
+}
+
+static rv_span rows_of(const rv_call *call, extents n)
+{
+    return rv_cut_span(n.rows, 1, row_units(n), call->first, call->end);
+}
+
 /* How a row is judged.  Smoothing takes its share from the label's own class and spreads it over all of them. */
 typedef struct share {
     double own, spread; /* on the label's class; on every class; each times the class's weight */
@@ -79,33 +110,44 @@ static double row_loss(share s, const mass *m, int64_t classes, const float *x, 
     return s.spread > 0 ? own + s.spread * (m->sum * norm - (double)weighted) : own;
 }
 
-static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
+static rv_status judge_rows(const rv_call *call, row_sum *sums, rv_error *err)
 {
     const rv_node *node = call->node;
-    const rv_cross_entropy_attr *attr = node->attr;
+    const bool ignores = ((const rv_cross_entropy_attr *)node->attr)->ignore_negative;
     const mass *m = call->prepared;
     const extents n = extents_of(node);
     const share s = share_of(call);
+    const rv_span rows = rows_of(call, n);
     const float *logits = call->in[0]; /* [rows, classes] */
     const int32_t *labels = call->in[1];
-    float *norms = call->saved, *out = call->out;
-    double sum = 0, weight = 0;
-    for (int64_t r = 0; r < n.rows; r++) {
-        const float *x = logits + r * n.classes;
+    float *norms = call->saved;
+    for (int64_t r = rows.first; r < rows.first + rows.count; r++) {
         const int32_t y = labels[r];
-        if (y < 0 && attr->ignore_negative)
+        sums[r] = (row_sum){0, 0};
+        if (y < 0 && ignores)
             continue;
         if (y < 0 || y >= n.classes)
             return rv_fail(err, RV_E_RANGE, "cross_entropy '%s': label %lld: expected 0 <= label < %lld, found %d",
                            node->name, (long long)r, (long long)n.classes, y);
         float kept;
-        sum += row_loss(s, m, n.classes, x, y, &kept);
+        sums[r] = (row_sum){row_loss(s, m, n.classes, logits + r * n.classes, y, &kept), (double)m->weight[y]};
         if (norms)
             norms[r] = kept;
-        weight += (double)m->weight[y];
     }
-    out[0] = (float)sum;
-    out[1] = (float)weight;
+    return RV_OK;
+}
+
+static rv_status cross_entropy_forward(const rv_call *call, rv_error *err)
+{
+    const int64_t rows = extents_of(call->node).rows;
+    row_sum *sums = call->scratch, total = {0, 0};
+    float *out = call->out;
+    if (call->stage == 0)
+        return judge_rows(call, sums, err);
+    for (int64_t r = 0; r < rows; r++)
+        total = (row_sum){total.loss + sums[r].loss, total.weight + sums[r].weight};
+    out[0] = (float)total.loss;
+    out[1] = (float)total.weight;
     return RV_OK;
 }
 
@@ -124,9 +166,10 @@ static rv_status cross_entropy_backward(const rv_call *call, rv_error *err)
     const int32_t *labels = call->in[1];
     const struct rv_cpu_loss *loss = rv_cpu()->loss;
     rv_row_gradient *gradient = s.stablemax ? loss->stablemax_gradient : loss->softmax_gradient;
-    float *g = call->gin[0];
+    const rv_span rows = rows_of(call, n);
     (void)err;
-    for (int64_t r = 0; g && r < n.rows; r++, g += n.classes) {
+    for (int64_t r = rows.first; call->gin[0] && r < rows.first + rows.count; r++) {
+        float *g = (float *)call->gin[0] + r * n.classes;
         const int32_t y = labels[r];
         if (y < 0) {
             if (!call->add[0])
@@ -146,6 +189,8 @@ const rv_kernels rv_cross_entropy_cpu = {
     .forward = cross_entropy_forward,
     .backward = cross_entropy_backward,
     .saved = cross_entropy_saved,
+    .scratch = cross_entropy_scratch,
+    .cut = cross_entropy_cut,
     .prepare = cross_entropy_prepare,
     .unprepare = free,
     .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),

@@ -1,5 +1,6 @@
 /* Batched matrix products in float32, each by rv_product. */
 #include "graph/attr.h"
+#include "graph/cut.h"
 #include "graph/op_cpu.h"
 #include "tensor/kernels/cpu/product.h"
 
@@ -19,6 +20,13 @@ static extents extents_of(const rv_node *node)
     return x;
 }
 
+/* A unit is one product of the batch. */
+static rv_cut cut(const rv_node *node, bool backward)
+{
+    (void)backward;
+    return rv_cut_of(rv_cut_units(extents_of(node).batch, 1));
+}
+
 static rv_matrix matrix(const float *data, int64_t batch, int64_t rows, int64_t columns, bool transposed)
 {
     return (rv_matrix){data + batch * rows * columns, transposed ? rows : columns, transposed};
@@ -33,7 +41,7 @@ static rv_status forward(const rv_call *call, rv_error *err)
 {
     const extents x = extents_of(call->node);
     float *y = call->out;
-    for (int64_t s = 0; s < x.batch; s++)
+    for (int64_t s = call->first; s < call->end && s < x.batch; s++)
         RV_TRY(rv_product(x.m, x.n, x.k, matrix(call->in[0], s, x.m, x.k, x.ta),
                           matrix(call->in[1], s, x.k, x.n, x.tb), false, y + s * x.m * x.n, x.n, err));
     return RV_OK;
@@ -44,7 +52,7 @@ static rv_status backward(const rv_call *call, rv_error *err)
 {
     const extents x = extents_of(call->node);
     float *ga = call->gin[0], *gb = call->gin[1];
-    for (int64_t s = 0; s < x.batch; s++) {
+    for (int64_t s = call->first; s < call->end && s < x.batch; s++) {
         const rv_matrix gy = matrix(call->gout, s, x.m, x.n, false);
         const rv_matrix a = matrix(call->in[0], s, x.m, x.k, x.ta), b = matrix(call->in[1], s, x.k, x.n, x.tb);
         if (ga && !x.ta)
@@ -62,5 +70,6 @@ static rv_status backward(const rv_call *call, rv_error *err)
 const rv_kernels rv_matmul_cpu = {
     .forward = forward,
     .backward = backward,
+    .cut = cut,
     .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
 };

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "graph/attr.h"
+#include "graph/cut.h"
 #include "graph/op_cpu.h"
+#include "tensor/kernels/cpu/elementwise.h"
 #include "tensor/kernels/cpu/norm.h"
 
 static size_t width_of(const rv_node *node)
@@ -34,26 +36,65 @@ static void give(const rv_call *call, int i, const float *sums, size_t n)
 
 /* ---- rows ------------------------------------------------------------- */
 
-static rv_norm_rows rows_norm(const rv_call *call, bool centred)
+/* Units of so many rows, a multiple of what the kernels take together.  In backward each sums
+ * what it gives to gain and shift on its own; a second stage adds the sums in order. */
+enum { UNIT_ROWS = 32 };
+
+static int rows_units(const rv_node *node)
 {
-    return (rv_norm_rows){.rows = rows_of(call->node), .width = width_of(call->node), .x = call->in[0],
+    return rv_cut_units((int64_t)rows_of(node) + UNIT_ROWS - 1, UNIT_ROWS);
+}
+
+static rv_cut rows_cut(const rv_node *node, bool backward)
+{
+    const int units = rows_units(node);
+    return backward ? (rv_cut){2, {units, 1}} : rv_cut_of(units);
+}
+
+/* The rows of units [first, end). */
+static rv_norm_rows rows_norm(const rv_call *call, bool centred, size_t first, size_t end)
+{
+    const size_t width = width_of(call->node), all = rows_of(call->node);
+    const size_t from = first * UNIT_ROWS, to = end * UNIT_ROWS < all ? end * UNIT_ROWS : all;
+    return (rv_norm_rows){.rows = to - from, .width = width, .x = (const float *)call->in[0] + from * width,
                           .gain = call->in[1], .centred = centred};
 }
 
 static rv_status rows_forward(const rv_call *call, bool centred)
 {
-    const rv_norm_rows norm = rows_norm(call, centred);
-    rv_cpu()->norm->rows_forward(&norm, call->in[2], (float)eps_of(call->node), call->out, call->saved);
+    const rv_norm_rows norm = rows_norm(call, centred, (size_t)call->first, (size_t)call->end);
+    const size_t from = (size_t)call->first * UNIT_ROWS;
+    rv_cpu()->norm->rows_forward(&norm, call->in[2], (float)eps_of(call->node), (float *)call->out + from * norm.width,
+                                 (float *)call->saved + 2 * from);
     return RV_OK;
+}
+
+/* The sums of one unit, [2, width]. */
+static float *unit_sums(const rv_call *call, size_t unit)
+{
+    return (float *)call->scratch + unit * 2 * width_of(call->node);
+}
+
+static void rows_gradient(const rv_call *call, bool centred, size_t unit)
+{
+    const rv_norm_rows norm = rows_norm(call, centred, unit, unit + 1);
+    const size_t from = unit * UNIT_ROWS, at = from * norm.width;
+    float *gx = call->gin[0];
+    rv_cpu()->norm->rows_backward(&norm, (const float *)call->saved + 2 * from, (const float *)call->gout + at,
+                                  gx ? gx + at : NULL, call->add[0], unit_sums(call, unit));
 }
 
 static rv_status rows_backward(const rv_call *call, bool centred)
 {
-    const rv_norm_rows norm = rows_norm(call, centred);
-    float *sums = call->scratch; /* [2, width] */
-    rv_cpu()->norm->rows_backward(&norm, call->saved, call->gout, call->gin[0], call->add[0], sums);
-    give(call, 1, sums, norm.width);
-    give(call, 2, sums + norm.width, norm.width);
+    const size_t width = width_of(call->node), units = (size_t)rows_units(call->node);
+    for (int u = call->first; call->stage == 0 && u < call->end; u++)
+        rows_gradient(call, centred, (size_t)u);
+    if (call->stage == 0)
+        return RV_OK;
+    for (size_t u = 1; u < units; u++)
+        rv_cpu()->elementwise->add(2 * width, 2 * width, unit_sums(call, 0), unit_sums(call, u), unit_sums(call, 0));
+    give(call, 1, unit_sums(call, 0), width);
+    give(call, 2, unit_sums(call, 0) + width, width);
     return RV_OK;
 }
 
@@ -64,7 +105,7 @@ static size_t rows_saved(const rv_node *node)
 
 static size_t rows_scratch(const rv_node *node)
 {
-    return 2 * sizeof(float) * width_of(node);
+    return 2 * sizeof(float) * width_of(node) * (size_t)rows_units(node);
 }
 
 static rv_status forward_layer(const rv_call *call, rv_error *err)
@@ -92,11 +133,11 @@ static rv_status backward_rms(const rv_call *call, rv_error *err)
 }
 
 const rv_kernels rv_layer_norm_cpu = {.forward = forward_layer, .backward = backward_layer,
-                                      .saved = rows_saved, .scratch = rows_scratch,
+                                      .saved = rows_saved, .scratch = rows_scratch, .cut = rows_cut,
                                       .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
                                       .gradient_in_place = true};
 const rv_kernels rv_rms_norm_cpu = {.forward = forward_rms, .backward = backward_rms,
-                                    .saved = rows_saved, .scratch = rows_scratch,
+                                    .saved = rows_saved, .scratch = rows_scratch, .cut = rows_cut,
                                     .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
                                     .gradient_in_place = true};
 

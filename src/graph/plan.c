@@ -91,6 +91,16 @@ static rv_status place_packed(rv_plan *plan, rv_error *err)
     return plan->bytes.packed > 0 ? rv_arena_init(&plan->packed, plan->bytes.packed, err) : RV_OK;
 }
 
+/* The most that a worker needs beside the arena. */
+static void size_work(rv_plan *plan)
+{
+    for (int i = 0; i < plan->program.forward; i++) {
+        const rv_kernels *kernels = kernels_at(plan, i);
+        const size_t work = kernels->work ? rv_arena_align(kernels->work(&plan->program.nodes[i])) : 0;
+        plan->bytes.work = work > plan->bytes.work ? work : plan->bytes.work;
+    }
+}
+
 static rv_status make_plan(rv_plan *plan, rv_error *err)
 {
     RV_TRY(make_layout(plan, err));
@@ -100,6 +110,7 @@ static rv_status make_plan(rv_plan *plan, rv_error *err)
     place_statistics(plan);
     RV_TRY(prepare_nodes(plan, err));
     RV_TRY(place_packed(plan, err));
+    size_work(plan);
     return rv_place(plan->program.blocks, plan->program.block_count, &plan->bytes.arena, &plan->bytes.lower_bound, err);
 }
 

@@ -1,11 +1,16 @@
 /* Runs the programs of a plan in an arena of its own: flat arrays of prepared calls.
  *
  * Addresses in the arena are fixed when the runner is made; those in w, g and the
- * statistics are set per run.  A run allocates nothing and looks nothing up. */
+ * statistics are set per run.  A run allocates nothing and looks nothing up.
+ *
+ * A call is one stage of a step.  One worker computes all of its units at once; a crew
+ * divides them, and nothing else differs. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/crew.h"
+#include "graph/cut.h"
 #include "graph/plan.h"
 
 /* Part of the flat vector that no backward kernel writes: set to zero. */
@@ -15,14 +20,20 @@ typedef struct gap {
 
 struct rv_runner {
     const rv_plan *plan;
-    rv_arena arena;
-    rv_call *calls; /* [forward + backward] */
+    rv_arena arena; /* blocks of the plan, then the workers' own memory */
+    rv_call *calls; /* [call_count], of them the first forward_calls are forward */
+    int *step_of;   /* [call_count] in the program */
+    int forward_calls, call_count;
+    rv_crew *crew;  /* NULL: one worker runs alone */
+    int *pieces;    /* [call_count] that a crew divides the units into */
     gap *gaps;
     int gap_count;
     const void *w;  /* of the last forward */
     bool ran;       /* a forward whose backward has not run */
-    void *factors;  /* of rv_runner_tap; NULL: none */
-    int64_t factor_used, factor_of;
+    struct tap {
+        void *factors; /* NULL: none */
+        int64_t used, of;
+    } tap;          /* of rv_runner_tap */
 };
 
 static const rv_kernels *kernels_of(const rv_runner *runner, const rv_call *call)
@@ -43,11 +54,10 @@ static size_t parameter_offset(const rv_plan *plan, rv_spot spot)
     return (size_t)plan->layout.tensors[spot.index].offset * plan->element;
 }
 
-static void make_call(rv_runner *runner, int s)
+static rv_call make_call(const rv_runner *runner, const rv_step *step)
 {
     const rv_plan *plan = runner->plan;
-    const rv_step *step = &plan->program.steps[s];
-    rv_call *call = &runner->calls[s];
+    rv_call made = {0}, *call = &made;
     const int pack = plan->pack_of[step->node];
     call->node = &plan->program.nodes[step->node];
     call->node_index = (uint64_t)plan->program.number[step->node];
@@ -59,40 +69,44 @@ static void make_call(rv_runner *runner, int s)
     call->out = block_address(runner, step->out);
     call->saved = block_address(runner, step->saved);
     call->scratch = block_address(runner, step->scratch);
+    call->work = (char *)runner->arena.base + plan->bytes.arena;
     call->gout = block_address(runner, step->gout);
     call->prepared = plan->prepared[step->node];
     call->packed = pack < 0 ? NULL : (const char *)plan->packed.base + plan->packs[pack].offset;
+    return made;
 }
 
-/* Points the operands of steps [from, to) that are parameters into w. */
+static const rv_step *step_of(const rv_runner *runner, int c)
+{
+    return &runner->plan->program.steps[runner->step_of[c]];
+}
+
+/* Points the operands of calls [from, to) that are parameters into w. */
 static void bind_parameters(rv_runner *runner, int from, int to, const void *w)
 {
-    const rv_plan *plan = runner->plan;
-    for (int s = from; s < to; s++)
+    for (int c = from; c < to; c++)
         for (int j = 0; j < RV_OP_INPUTS; j++)
-            if (plan->program.steps[s].in[j].where == RV_SPOT_PARAMETER)
-                runner->calls[s].in[j] = (const char *)w + parameter_offset(plan, plan->program.steps[s].in[j]);
+            if (step_of(runner, c)->in[j].where == RV_SPOT_PARAMETER)
+                runner->calls[c].in[j] = (const char *)w + parameter_offset(runner->plan, step_of(runner, c)->in[j]);
 }
 
 static void bind_gradients(rv_runner *runner, void *g)
 {
-    const rv_plan *plan = runner->plan;
-    const rv_program *program = &plan->program;
-    for (int s = program->forward; s < program->forward + program->backward; s++)
+    for (int c = runner->forward_calls; c < runner->call_count; c++)
         for (int j = 0; j < RV_OP_INPUTS; j++)
-            if (program->steps[s].gin[j].where == RV_SPOT_PARAMETER)
-                runner->calls[s].gin[j] = (char *)g + parameter_offset(plan, program->steps[s].gin[j]);
+            if (step_of(runner, c)->gin[j].where == RV_SPOT_PARAMETER)
+                runner->calls[c].gin[j] = (char *)g + parameter_offset(runner->plan, step_of(runner, c)->gin[j]);
 }
 
 /* Shard and statistics of both programs. */
 static void bind_shard(rv_runner *runner, rv_shard shard, void *statistics)
 {
     const rv_plan *plan = runner->plan;
-    for (int s = 0; s < plan->program.forward + plan->program.backward; s++) {
-        const int64_t offset = plan->statistics[plan->program.steps[s].node];
-        runner->calls[s].shard = shard;
+    for (int c = 0; c < runner->call_count; c++) {
+        const int64_t offset = plan->statistics[step_of(runner, c)->node];
+        runner->calls[c].shard = shard;
         if (offset >= 0)
-            runner->calls[s].statistics = (char *)statistics + (size_t)offset * plan->element;
+            runner->calls[c].statistics = (char *)statistics + (size_t)offset * plan->element;
     }
 }
 
@@ -114,30 +128,71 @@ static void find_gaps(rv_runner *runner)
     }
 }
 
-static rv_status make_runner(rv_runner *runner, rv_error *err)
+/* Appends the calls of step s, one for every stage. */
+static void make_calls(rv_runner *runner, int s)
 {
     const rv_plan *plan = runner->plan;
-    const int steps = plan->program.forward + plan->program.backward;
-    runner->calls = calloc((size_t)steps + 1, sizeof *runner->calls);
-    runner->gaps = calloc((size_t)plan->layout.count + 1, sizeof *runner->gaps);
-    if (!runner->calls || !runner->gaps)
-        return rv_fail(err, RV_E_MEMORY, "runner: no memory for %d steps", steps);
-    /* Never empty, so that every block has an address. */
-    RV_TRY(rv_arena_init(&runner->arena, plan->bytes.arena + rv_arena_align(1), err));
-    for (int s = 0; s < steps; s++)
-        make_call(runner, s);
-    find_gaps(runner);
+    rv_call call = make_call(runner, &plan->program.steps[s]);
+    const rv_cut cut = rv_cut_asked(kernels_of(runner, &call), call.node, s >= plan->program.forward);
+    for (int stage = 0; stage < cut.stages; stage++) {
+        call.stage = stage;
+        call.end = cut.units[stage];
+        runner->step_of[runner->call_count] = s;
+        runner->calls[runner->call_count++] = call;
+    }
+    if (s < plan->program.forward)
+        runner->forward_calls = runner->call_count;
+}
+
+/* A piece should be worth more than it costs to hand it over: a microsecond or two, at the
+ * modest speeds of small work. */
+static int pieces_of(const rv_runner *runner, const rv_call *call)
+{
+    static const double piece = 2e-6, flops = 40e9, bytes = 20e9;
+    const rv_cost cost = call->node->op->cost(call->node);
+    const double worth = (cost.flops / flops + cost.bytes / bytes) / piece;
+    const int most = rv_crew_most(runner->crew);
+    const int pieces = call->end < most ? call->end : most;
+    return worth < 2 ? 1 : worth < pieces ? (int)worth : pieces;
+}
+
+static rv_status make_crew(rv_runner *runner, rv_pool *pool, rv_error *err)
+{
+    runner->pieces = calloc((size_t)runner->call_count + 1, sizeof *runner->pieces);
+    if (!runner->pieces)
+        return rv_fail(err, RV_E_MEMORY, "runner: no memory for %d calls", runner->call_count);
+    RV_TRY(rv_crew_new(&runner->crew, pool, err));
+    for (int c = 0; c < runner->call_count; c++)
+        runner->pieces[c] = pieces_of(runner, &runner->calls[c]);
     return RV_OK;
 }
 
-rv_status rv_runner_new(rv_runner **out, const rv_plan *plan, rv_error *err)
+static rv_status make_runner(rv_runner *runner, rv_pool *pool, rv_error *err)
+{
+    const rv_plan *plan = runner->plan;
+    const int steps = plan->program.forward + plan->program.backward, workers = rv_pool_workers(pool);
+    const size_t calls = (size_t)steps * RV_CUT_STAGES + 1;
+    runner->calls = calloc(calls, sizeof *runner->calls);
+    runner->step_of = calloc(calls, sizeof *runner->step_of);
+    runner->gaps = calloc((size_t)plan->layout.count + 1, sizeof *runner->gaps);
+    if (!runner->calls || !runner->step_of || !runner->gaps)
+        return rv_fail(err, RV_E_MEMORY, "runner: no memory for %d steps", steps);
+    /* Never empty, so that every block has an address. */
+    RV_TRY(rv_arena_init(&runner->arena, plan->bytes.arena + (size_t)workers * plan->bytes.work + rv_arena_align(1), err));
+    for (int s = 0; s < steps; s++)
+        make_calls(runner, s);
+    find_gaps(runner);
+    return workers > 1 ? make_crew(runner, pool, err) : RV_OK;
+}
+
+rv_status rv_runner_new_over(rv_runner **out, const rv_plan *plan, rv_pool *pool, rv_error *err)
 {
     *out = NULL;
     rv_runner *runner = calloc(1, sizeof *runner);
     if (!runner)
         return rv_fail(err, RV_E_MEMORY, "runner: no memory");
     runner->plan = plan;
-    const rv_status status = make_runner(runner, err);
+    const rv_status status = make_runner(runner, pool, err);
     if (status == RV_OK)
         *out = runner;
     else
@@ -145,12 +200,20 @@ rv_status rv_runner_new(rv_runner **out, const rv_plan *plan, rv_error *err)
     return status;
 }
 
+rv_status rv_runner_new(rv_runner **out, const rv_plan *plan, rv_error *err)
+{
+    return rv_runner_new_over(out, plan, NULL, err);
+}
+
 void rv_runner_free(rv_runner *runner)
 {
     if (!runner)
         return;
     rv_arena_release(&runner->arena);
+    rv_crew_free(runner->crew);
     free(runner->calls);
+    free(runner->step_of);
+    free(runner->pieces);
     free(runner->gaps);
     free(runner);
 }
@@ -211,21 +274,56 @@ static rv_status name_not_finite(rv_runner *runner, rv_error *err)
         RV_TRY(check_finite(plan, "parameter", tensor->name,
                             (const char *)runner->w + (size_t)tensor->offset * plan->element, &tensor->shape, err));
     }
-    for (int s = 0; s < plan->program.forward; s++) {
-        const rv_call *call = &runner->calls[s];
+    for (int c = 0; c < runner->forward_calls; c++) {
+        const rv_call *call = &runner->calls[c];
         RV_TRY(kernels_of(runner, call)->forward(call, err));
-        RV_TRY(check_finite(plan, call->node->op->name, call->node->name, call->out, &call->node->shape, err));
+        if (c + 1 == runner->forward_calls || call[1].node != call->node)
+            RV_TRY(check_finite(plan, call->node->op->name, call->node->name, call->out, &call->node->shape, err));
     }
     return rv_fail(err, RV_E_NUMERIC, "loss: expected a finite value");
 }
 
 /* ---- running ---------------------------------------------------------- */
 
+static rv_status run_call(const rv_runner *runner, int c, const rv_call *call, rv_error *err)
+{
+    const rv_kernels *kernels = kernels_of(runner, call);
+    return c < runner->forward_calls ? kernels->forward(call, err) : kernels->backward(call, err);
+}
+
+/* Calls [from, ...) as a crew sees them: its stages. */
+typedef struct shared_run {
+    const rv_runner *runner;
+    int from;
+} shared_run;
+
+static rv_status run_piece(void *context, int stage, int piece, int worker, rv_error *err)
+{
+    const shared_run *run = context;
+    const rv_runner *runner = run->runner;
+    const int c = run->from + stage, pieces = runner->pieces[c];
+    rv_call call = runner->calls[c];
+    const int64_t units = call.end;
+    call.first = (int)(units * piece / pieces);
+    call.end = (int)(units * (piece + 1) / pieces);
+    call.work = (char *)call.work + (size_t)worker * runner->plan->bytes.work;
+    return run_call(runner, c, &call, err);
+}
+
+/* Calls [from, to) in order. */
+static rv_status run_calls(rv_runner *runner, int from, int to, rv_error *err)
+{
+    if (runner->crew)
+        return rv_crew_run(runner->crew, runner->pieces + from, to - from, run_piece, &(shared_run){runner, from}, err);
+    for (int c = from; c < to; c++)
+        RV_TRY(run_call(runner, c, &runner->calls[c], err));
+    return RV_OK;
+}
+
 rv_status rv_runner_forward(rv_runner *runner, const void *w, void *statistics, rv_shard shard, double loss[2],
                             rv_error *err)
 {
     const rv_plan *plan = runner->plan;
-    const int forward = plan->program.forward;
     runner->ran = false;
     if (plan->pack_count > 0 && !plan->is_packed)
         return rv_fail(err, RV_E_ARGUMENT, "runner: the weights are not packed: rv_plan_pack comes first");
@@ -233,10 +331,9 @@ rv_status rv_runner_forward(rv_runner *runner, const void *w, void *statistics, 
         return rv_fail(err, RV_E_ARGUMENT, "runner: statistics: expected %lld elements, found none",
                        (long long)plan->buffer_size);
     runner->w = w;
-    bind_parameters(runner, 0, forward, w);
+    bind_parameters(runner, 0, runner->forward_calls, w);
     bind_shard(runner, shard, statistics);
-    for (int s = 0; s < forward; s++)
-        RV_TRY(kernels_of(runner, &runner->calls[s])->forward(&runner->calls[s], err));
+    RV_TRY(run_calls(runner, 0, runner->forward_calls, err));
     runner->ran = true;
     if (plan->program.loss.where == RV_SPOT_NONE)
         return RV_OK;
@@ -250,21 +347,29 @@ rv_status rv_runner_forward(rv_runner *runner, const void *w, void *statistics, 
 
 void rv_runner_tap(rv_runner *runner, void *factors, int64_t used, int64_t of)
 {
-    runner->factors = factors;
-    runner->factor_used = used;
-    runner->factor_of = of;
+    runner->tap = (struct tap){factors, used, of};
 }
 
-/* What a layer is given and gives back is in memory now. */
-static rv_status tap(const rv_runner *runner, int s, rv_error *err)
+/* What the layer of the last call of a step was given and gives back is in memory now. */
+static rv_status tap(const rv_runner *runner, const rv_call *call, int step, rv_error *err)
 {
-    const rv_plan *plan = runner->plan;
-    const int64_t offset = plan->factors[plan->program.steps[s].node];
+    const int64_t offset = runner->plan->factors[runner->plan->program.steps[step].node];
     if (offset < 0)
         return RV_OK;
-    return kernels_of(runner, &runner->calls[s])->factors(&runner->calls[s],
-                                                          (char *)runner->factors + (size_t)offset * plan->element,
-                                                          runner->factor_used, runner->factor_of, err);
+    return kernels_of(runner, call)->factors(call, (char *)runner->tap.factors + (size_t)offset * runner->plan->element,
+                                             runner->tap.used, runner->tap.of, err);
+}
+
+/* Calls [from, to), all those of a step and then its tap, which one worker computes. */
+static rv_status run_tapped(rv_runner *runner, int from, int to, rv_error *err)
+{
+    for (int c = from, next; c < to; c = next) {
+        for (next = c + 1; next < to && runner->step_of[next] == runner->step_of[c];)
+            next++;
+        RV_TRY(run_calls(runner, c, next, err));
+        RV_TRY(tap(runner, &runner->calls[next - 1], runner->step_of[c], err));
+    }
+    return RV_OK;
 }
 
 /* The gradient of the loss with respect to its pair (sum, weight): of the sum alone. */
@@ -280,22 +385,18 @@ static void write_seed(rv_runner *runner)
 rv_status rv_runner_backward(rv_runner *runner, const void *w, void *g, rv_error *err)
 {
     const rv_plan *plan = runner->plan;
-    const int forward = plan->program.forward, end = forward + plan->program.backward;
     if (!plan->options.gradient)
         return rv_fail(err, RV_E_ARGUMENT, "runner: the plan was made without a gradient");
     if (!runner->ran)
         return rv_fail(err, RV_E_ARGUMENT, "runner: backward follows a forward that succeeded, once");
     runner->ran = false;
-    bind_parameters(runner, forward, end, w);
+    bind_parameters(runner, runner->forward_calls, runner->call_count, w);
     bind_gradients(runner, g);
     write_seed(runner);
     for (int i = 0; i < runner->gap_count; i++)
         memset((char *)g + (size_t)runner->gaps[i].start * plan->element, 0,
                (size_t)runner->gaps[i].count * plan->element);
-    for (int s = forward; s < end; s++) {
-        RV_TRY(kernels_of(runner, &runner->calls[s])->backward(&runner->calls[s], err));
-        if (runner->factors)
-            RV_TRY(tap(runner, s, err));
-    }
-    return RV_OK;
+    if (runner->tap.factors)
+        return run_tapped(runner, runner->forward_calls, runner->call_count, err);
+    return run_calls(runner, runner->forward_calls, runner->call_count, err);
 }

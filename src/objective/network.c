@@ -16,10 +16,13 @@ static const double STATISTICS_MOMENTUM = 0.1; /* of the running statistics, as 
 
 /* ---- construction ------------------------------------------------------ */
 
-static rv_status build_model(rv_network_model *m, const rv_network *network, int64_t rows, int workers,
+/* together: one runner that all workers of the pool share, in the place of one for each. */
+static rv_status build_model(rv_network_model *m, const rv_network *network, int64_t rows, rv_pool *pool, bool together,
                              rv_plan_options options, rv_error *err)
 {
+    const int workers = together ? 1 : rv_pool_workers(pool);
     m->rows = rows;
+    m->together = together;
     m->graph = rv_graph_new();
     m->runners = calloc((size_t)workers, sizeof *m->runners);
     if (!m->graph || !m->runners)
@@ -38,13 +41,13 @@ static rv_status build_model(rv_network_model *m, const rv_network *network, int
     RV_TRY(rv_graph_status(m->graph, err));
     RV_TRY(rv_plan_new(&m->plan, m->graph, options, err));
     for (int i = 0; i < workers; i++)
-        RV_TRY(rv_runner_new(&m->runners[i], m->plan, err));
+        RV_TRY(rv_runner_new_over(&m->runners[i], m->plan, together ? pool : NULL, err));
     return RV_OK;
 }
 
 static void release_model(rv_network_model *m, int workers)
 {
-    for (int i = 0; m->runners && i < workers; i++)
+    for (int i = 0; m->runners && i < (m->together ? 1 : workers); i++)
         rv_runner_free(m->runners[i]);
     free(m->runners);
     rv_plan_free(m->plan);
@@ -88,8 +91,9 @@ static rv_status allocate(rv_network_objective *o, rv_error *err)
 {
     size_t element = rv_dtype_size(o->base.dtype), shards = (size_t)o->shards;
     size_t vector = rv_arena_align((size_t)o->base.layout->size * element);
-    RV_TRY(rv_arena_init(&o->gradients, shards * vector, err));
-    for (size_t s = 0; s < shards; s++)
+    /* The gradient of an only shard is written where it is wanted. */
+    RV_TRY(rv_arena_init(&o->gradients, shards > 1 ? shards * vector : 0, err));
+    for (size_t s = 0; shards > 1 && s < shards; s++)
         o->gradient[s] = (char *)o->gradients.base + s * vector;
     int64_t evaluations = evaluation_shards(o);
     size_t results = evaluations > o->shards ? (size_t)evaluations : shards;
@@ -111,13 +115,16 @@ static rv_status construct(rv_network_objective *o, const rv_network *network, c
                            rv_error *err)
 {
     int64_t batch = env->batch > 0 ? env->batch : network->batch;
+    if (batch <= network->undivided)
+        o->shards = 1;
     while (o->shards > 1 && (o->shards > batch || (o->shards > 2 && batch < o->shards * network->least_rows)))
         o->shards /= 2;
     int64_t rows = (batch + o->shards - 1) / o->shards;
     rv_plan_options options = {.backend = env->backend, .gradient = true, .bf16 = env->bf16};
-    RV_TRY(build_model(&o->train, network, rows, o->workers, options, err));
+    /* A worker without a shard helps with those of the others. */
+    RV_TRY(build_model(&o->train, network, rows, o->pool, o->shards < o->workers, options, err));
     options.gradient = false;
-    RV_TRY(build_model(&o->evaluation, network, network->evaluation_rows, o->workers, options, err));
+    RV_TRY(build_model(&o->evaluation, network, network->evaluation_rows, o->pool, false, options, err));
     RV_TRY(rv_sampler_init(&o->sampler, network->source->examples[RV_SPLIT_TRAIN], batch,
                            network->source->draw, network->drop_last, err));
     rv_shape logits = rv_graph_shape(o->train.graph, rv_graph_output(o->train.graph, "logits"));
@@ -184,7 +191,7 @@ static rv_status run_batch(rv_network_pass p, double loss[2], rv_error *err)
 {
     rv_network_objective *o = p.o;
     rv_sampler_batch(&o->sampler, p.batch, o->ids);
-    rv_pool_run(o->pool, o->shards, rv_network_train_shard, &p);
+    rv_pool_run(o->train.together ? NULL : o->pool, o->shards, rv_network_train_shard, &p);
     RV_TRY(rv_network_failure(o, o->shards, err));
     loss[0] = loss[1] = 0;
     for (int s = 0; s < o->shards; s++) {
@@ -202,6 +209,8 @@ static rv_status gradient(rv_network_pass p, void *g, double *loss, rv_error *er
     p.backward = true;
     if (p.drawn && o->classes == 0)
         return rv_fail(err, RV_E_UNSUPPORTED, "%s: has no classes that labels could be drawn from", o->base.name);
+    if (o->shards == 1)
+        o->gradient[0] = g ? g : o->unwanted;
     RV_TRY(rv_plan_pack(o->train.plan, p.w, o->pool, err));
     RV_TRY(run_batch(p, total, err));
     if (!(total[1] > 0))
@@ -236,9 +245,11 @@ static rv_status reserve_factors(rv_network_objective *o, rv_error *err)
     if (o->factor[0])
         return RV_OK;
     const size_t bytes = rv_arena_align((size_t)rv_layout_factors(o->base.layout) * rv_dtype_size(o->base.dtype));
-    RV_TRY(rv_arena_init(&o->factors, (size_t)o->shards * bytes, err));
+    const size_t gradient = o->shards == 1 ? (size_t)o->base.layout->size * rv_dtype_size(o->base.dtype) : 0;
+    RV_TRY(rv_arena_init(&o->factors, (size_t)o->shards * bytes + gradient, err));
     for (int s = 0; s < o->shards; s++)
         o->factor[s] = (char *)o->factors.base + (size_t)s * bytes;
+    o->unwanted = (char *)o->factors.base + (size_t)o->shards * bytes;
     return RV_OK;
 }
 
@@ -309,6 +320,7 @@ rv_status rv_network_new(rv_objective **out, const rv_network *network, const rv
     }
     o->base = (rv_objective){.methods = &methods, .name = network->name};
     o->source = network->source;
+    o->base.data = o->source->description;
     o->pool = env->pool;
     o->workers = rv_pool_workers(env->pool);
     o->shards = network->shards;

@@ -20,6 +20,7 @@ typedef struct rv_network {
     int64_t batch;          /* examples of a part */
     int shards;             /* a power of two: most shards of a batch */
     int64_t least_rows;     /* examples of a shard below which a batch is cut into fewer, down to 2 */
+    int64_t undivided;      /* examples up to which a batch is one shard: each shard reads all weights */
     bool drop_last;         /* whole batches only (batch norm); else the last one is padded */
     int64_t evaluation_rows;  /* examples of one evaluation shard */
     int64_t evaluation_limit; /* evaluate at most so many examples of a split; 0: all */

@@ -16,11 +16,12 @@ typedef struct rv_shard_result {
     rv_error error;
 } rv_shard_result;
 
-/* A plan for one number of rows, with a runner for every worker. */
+/* A plan for one number of rows, with a runner for every worker or (together) one for all of them. */
 typedef struct rv_network_model {
     rv_graph *graph;
     rv_plan *plan;
-    rv_runner **runners; /* [workers] */
+    rv_runner **runners; /* [workers] or [1] */
+    bool together;
     int64_t rows;        /* examples of a shard */
 } rv_network_model;
 
@@ -34,9 +35,10 @@ typedef struct rv_network_objective {
     rv_network_model train, evaluation;
     rv_sampler sampler;
     int64_t *ids;           /* [shards * rows], -1 beyond the batch */
-    rv_arena gradients;     /* [shards][layout size] */
-    void *gradient[RV_SHARDS_MOST];
-    rv_arena factors;       /* [shards][rv_layout_factors], made when first asked for */
+    rv_arena gradients;     /* [shards][layout size]; empty for a single shard */
+    void *gradient[RV_SHARDS_MOST]; /* of each shard; of a single one: where the caller wants it */
+    rv_arena factors;       /* [shards][rv_layout_factors], made when first asked for; of a single shard also: */
+    void *unwanted;         /* [layout size], its gradient where only factors are wanted */
     void *factor[RV_SHARDS_MOST];
     char *statistics;       /* [shards][state size] of the batch just run */
     rv_shard_result *results;  /* [max(shards, evaluation shards)] */

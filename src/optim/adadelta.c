@@ -7,6 +7,8 @@
 #include "optim/method.h"
 #include "optim/rows.h"
 
+enum { SLOT_V, SLOT_U };
+
 typedef struct adadelta_args {
     double lr, l2, rho, rest, eps;
 } adadelta_args;
@@ -30,6 +32,9 @@ static rv_status step(const rv_run *run)
     return rv_run_map(run, RV_KERNEL_OF(adadelta), &args);
 }
 
+/* u keeps its type where state is bf16: while it is large beside eps, u <- u (rho + (1 - rho) g^2/v) on average
+ * leaves it as it is, so that u adds up its own rounding, and that of v, over some hundred steps in place of
+ * 1/(1 - rho).  In bf16 both parts would be alike (docs/optimizers.md); that of v alone stays small enough. */
 static const rv_slot slots[] = {{"v", rv_slot_like, false}, {"u", rv_slot_like, false}};
 
 const rv_method rv_method_adadelta = {
@@ -48,6 +53,7 @@ const rv_method rv_method_adadelta = {
     .tolerance = 1e-12,
     .slots = slots,
     .slot_count = 2,
+    .whole_slots = 1u << SLOT_U,
     .step = step,
 };
 
@@ -57,7 +63,7 @@ RV_TILE_FUNCTION(adadelta, adadelta_args)
 {
     const RV_REAL lr = (RV_REAL)a->lr, l2 = (RV_REAL)a->l2, eps = (RV_REAL)a->eps;
     const RV_REAL rho = (RV_REAL)a->rho, rest = (RV_REAL)a->rest;
-    RV_REAL *v = t->s[0], *u = t->s[1];
+    RV_REAL *v = t->s[SLOT_V], *u = t->s[SLOT_U];
     RV_EACH (i, t->n) {
         const RV_REAL g = t->g[i] + l2 * t->w[i];
         v[i] = rho * v[i] + rest * g * g;

@@ -22,11 +22,24 @@ RV_INLINE rv_fault RV_FN(RV_PASTE(RV_KERNEL, _tile))(rv_tile *t, const RV_KERNEL
     return RV_FAULT_NONE;
 }
 
+/* Tile t of n elements of a block, a constant in all but the last; packed slots are opened in room. */
+RV_INLINE rv_fault RV_FN(RV_PASTE(RV_KERNEL, _open))(const rv_block *block, rv_tile *t, const RV_KERNEL_ARGS *args, int n,
+                                                      RV_REAL *to, RV_REAL (*room)[RV_TILE])
+{
+    t->n = n;
+    if (block->packed)
+        RV_FN(rv_open_slots)(block, n, t, room[0], RV_TILE);
+    const rv_fault fault = RV_FN(RV_PASTE(RV_KERNEL, _tile))(t, args, to);
+    if (block->packed && fault == RV_FAULT_NONE)
+        RV_FN(rv_close_slots)(block, n, t);
+    return fault;
+}
+
 RV_CLONES static rv_fault RV_FN(RV_PASTE(RV_KERNEL, _loop))(const rv_block *block)
 {
     enum { FULL = RV_TILE };
     const RV_KERNEL_ARGS args = *(const RV_KERNEL_ARGS *)block->args;
-    RV_REAL out[FULL] __attribute__((aligned(64))), open[RV_MAX_SLOTS][FULL] __attribute__((aligned(64)));
+    RV_REAL out[FULL] __attribute__((aligned(64))), room[RV_MAX_SLOTS][FULL] __attribute__((aligned(64)));
     double sum[RV_MAX_SUMS][RV_SUM_LANES] = {{0}};
     const RV_REAL *g = block->g;
     rv_fault fault = RV_FAULT_NONE;
@@ -36,20 +49,14 @@ RV_CLONES static rv_fault RV_FN(RV_PASTE(RV_KERNEL, _loop))(const rv_block *bloc
     RV_REAL *to = block->w;
 #endif
     for (int64_t at = 0; at < block->size && fault == RV_FAULT_NONE; at += FULL) {
-        rv_tile t = {.w = (const RV_REAL *)block->w + at, .g = g + at, .out = out, .sum = sum, .n = FULL,
+        rv_tile t = {.w = (const RV_REAL *)block->w + at, .g = g + at, .out = out, .sum = sum,
                      .tensor = block->tensor, .at = block->start + at};
         for (int k = 0; k < RV_MAX_SLOTS; k++)
             t.s[k] = block->slot[k] ? (RV_REAL *)block->slot[k] + at : NULL;
-        if (block->packed)
-            RV_FN(rv_open_slots)(block, at, &t, open[0]);
-        if (block->size - at >= FULL) {
-            fault = RV_FN(RV_PASTE(RV_KERNEL, _tile))(&t, &args, to + at);
-        } else {
-            t.n = (int)(block->size - at);
-            fault = RV_FN(RV_PASTE(RV_KERNEL, _tile))(&t, &args, to + at);
-        }
-        if (block->packed && fault == RV_FAULT_NONE)
-            RV_FN(rv_close_slots)(block, at, &t);
+        if (block->size - at >= FULL)
+            fault = RV_FN(RV_PASTE(RV_KERNEL, _open))(block, &t, &args, FULL, to + at, room);
+        else
+            fault = RV_FN(RV_PASTE(RV_KERNEL, _open))(block, &t, &args, (int)(block->size - at), to + at, room);
     }
     for (int k = 0; k < RV_MAX_SUMS && block->sums; k++)
         block->sums[k] = RV_FN(rv_lanes)(sum[k]);

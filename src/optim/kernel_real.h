@@ -52,39 +52,48 @@ RV_INLINE double RV_FN(rv_lanes)(const double *lane)
     return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
-enum { RV_FN(rv_tile_size) = 512 / (int)sizeof(RV_REAL) }; /* elements of a full tile */
-
-/* Slots that are bf16 in memory: in a tile they are RV_REAL, in room [RV_MAX_SLOTS][RV_TILE]. */
-RV_INLINE void RV_FN(rv_open_slots)(const rv_block *block, int64_t at, rv_tile *t, RV_REAL *room)
+/* Elements in bf16, read two at a time as a word: a loop over numbers of one width fills whole vectors. */
+RV_INLINE void RV_FN(rv_open)(const uint16_t *from, int n, RV_REAL *to)
 {
-    const int64_t left = block->size - at;
-    const int n = left < RV_FN(rv_tile_size) ? (int)left : RV_FN(rv_tile_size);
-    for (int k = 0; k < RV_MAX_SLOTS; k++) {
-        if (!(block->packed >> k & 1) || !block->slot[k])
-            continue;
-        const uint16_t *from = (const uint16_t *)block->slot[k] + at;
-        RV_REAL *to = room + k * RV_FN(rv_tile_size);
-        for (int i = 0; i < n; i++)
-            to[i] = (RV_REAL)rv_bf16_open(from[i]);
-        t->s[k] = to;
+    RV_EACH (j, n / 2) {
+        uint32_t pair;
+        memcpy(&pair, from + 2 * j, sizeof pair);
+        to[2 * j + RV_BF16_LOWER] = (RV_REAL)rv_bf16_open(pair << 16);
+        to[2 * j + RV_BF16_UPPER] = (RV_REAL)rv_bf16_open(pair & 0xFFFF0000u);
     }
+    if (n % 2)
+        to[n - 1] = (RV_REAL)rv_bf16_open((uint32_t)from[n - 1] << 16);
 }
 
-RV_INLINE void RV_FN(rv_close_slots)(const rv_block *block, int64_t at, const rv_tile *t)
+/* Rounds n elements from number `at`, which is even, of a block. */
+RV_INLINE void RV_FN(rv_close)(const RV_REAL *from, int n, rv_dice_key key, int64_t at, uint16_t *to)
 {
-    uint32_t dice[RV_DICE], rounded[RV_DICE];
-    int turn = 0; /* two slots share a roll: its lower and its upper halves */
-    for (int k = 0; k < RV_MAX_SLOTS; k++) {
-        if (!(block->packed >> k & 1) || !block->slot[k])
-            continue;
-        const int shift = turn % 2 * 16;
-        uint16_t *to = (uint16_t *)block->slot[k] + at;
-        if (shift == 0)
-            rv_dice_roll(block->dice[turn / 2], (uint32_t)at, t->n, dice);
-        for (int i = 0; i < t->n; i++)
-            rounded[i] = rv_bf16_close((float)t->s[k][i], dice[i] >> shift & 0xFFFFu);
-        for (int i = 0; i < t->n; i++) /* narrowed apart: one loop of two widths takes half the lanes */
-            to[i] = (uint16_t)rounded[i];
-        turn++;
+    const uint32_t first = (uint32_t)(at / 2);
+    RV_EACH (j, n / 2) {
+        const uint32_t dice = rv_dice_roll(key, first + (uint32_t)j);
+        const uint32_t lower = rv_bf16_close((float)from[2 * j + RV_BF16_LOWER], dice & 0xFFFFu);
+        const uint32_t upper = rv_bf16_close((float)from[2 * j + RV_BF16_UPPER], dice >> 16);
+        const uint32_t pair = lower >> 16 | (upper & 0xFFFF0000u);
+        memcpy(to + 2 * j, &pair, sizeof pair);
     }
+    if (n % 2)
+        to[n - 1] = (uint16_t)(rv_bf16_close((float)from[n - 1], rv_dice_roll(key, first + (uint32_t)(n / 2)) & 0xFFFFu) >> 16);
+}
+
+/* Slots that are bf16 in memory: in a tile of n elements they are RV_REAL, in room [RV_MAX_SLOTS][size]. */
+RV_INLINE void RV_FN(rv_open_slots)(const rv_block *block, int n, rv_tile *t, RV_REAL *room, int size)
+{
+    for (int k = 0; k < RV_MAX_SLOTS; k++)
+        if (block->packed >> k & 1 && block->slot[k]) {
+            t->s[k] = room + k * size;
+            RV_FN(rv_open)((const uint16_t *)block->slot[k] + (t->at - block->start), n, t->s[k]);
+        }
+}
+
+RV_INLINE void RV_FN(rv_close_slots)(const rv_block *block, int n, const rv_tile *t)
+{
+    const int64_t at = t->at - block->start;
+    for (int k = 0; k < RV_MAX_SLOTS; k++)
+        if (block->packed >> k & 1 && block->slot[k])
+            RV_FN(rv_close)(t->s[k], n, block->dice[k], at, (uint16_t *)block->slot[k] + at);
 }

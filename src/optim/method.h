@@ -81,7 +81,7 @@ typedef struct rv_block {
     double *sums;      /* [RV_MAX_SUMS], written by the kernel */
     void *to;          /* where a filter writes the new gradient */
     unsigned packed;   /* bit k: slot k is bf16 in memory */
-    rv_dice_key dice[RV_MAX_SLOTS / 2]; /* for the rounding of packed slots, two slots each */
+    rv_dice_key dice[RV_MAX_SLOTS]; /* for the rounding of packed slots */
 } rv_block;
 typedef rv_fault rv_kernel_loop(const rv_block *block);
 typedef struct rv_kernel {
@@ -171,8 +171,8 @@ typedef struct rv_method {
     bool (*layer_shape)(const rv_run_layer *layer, int slot, const void *params, rv_shape *shape);
     /* Whether step number `step` will ask for factors with the data's labels. */
     bool (*wants_factors)(const void *params, int64_t step);
-    /* Bit k: slot k is also reached by rv_run_slot, so that it cannot be kept in bf16.  Methods with
-     * tasks or a workspace need not say so. */
+    /* Bit k: slot k is also reached by rv_run_slot, or adds up its rounding, so that it cannot be kept in
+     * bf16.  Methods with tasks or a workspace need not say so. */
     unsigned whole_slots;
 } rv_method;
 

@@ -38,7 +38,7 @@ double (*rv_run_sums(const rv_run *run))[RV_MAX_SUMS]
     return run->group->tensor_sums;
 }
 
-/* By the position in the state of the slot whose elements come first. */
+/* By the position in the state of the elements. */
 static rv_dice_key dice_key(const rv_run *run, uint64_t position)
 {
     uint32_t words[4];
@@ -62,14 +62,13 @@ static rv_fault run_piece(const pass *p, int number)
                       .sums = p->sums ? group->partial[number] : NULL,
                       .to = group->filtered ? (char *)group->filtered[piece->tensor] + skip : NULL,
                       .packed = group->packed};
-    int turn = 0;
     for (int k = 0; k < group->method->slot_count; k++) {
         char *slot = group->slots[piece->tensor * group->method->slot_count + k];
         if (!slot)
             continue;
         block.slot[k] = slot + (size_t)piece->start * rv_dtype_size(rv_slot_dtype(group->owner, group, k));
-        if (group->packed >> k & 1 && turn++ % 2 == 0)
-            block.dice[turn / 2] = dice_key(run, (uint64_t)((char *)block.slot[k] - (char *)group->owner->state.base));
+        if (group->packed >> k & 1)
+            block.dice[k] = dice_key(run, (uint64_t)((char *)block.slot[k] - (char *)group->owner->state.base));
     }
     return p->loop(&block);
 }

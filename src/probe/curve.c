@@ -6,9 +6,20 @@
 #include "probe/vector.h"
 #include "ravine/landscape.h"
 
+/* The factor of the bend in the point at t, which is also the derivative of the point by it. */
+static double bend_share(rv_curve_kind kind, double t)
+{
+    return kind == RV_CURVE_BEZIER ? 2 * t * (1 - t) : 2 * fmin(t, 1 - t);
+}
+
 void rv_curve_point(const rv_curve *curve, double t, void *w)
 {
-    double a = curve->bend ? (1 - t) * (1 - t) : 1 - t, b = curve->bend ? 2 * t * (1 - t) : 0, c = curve->bend ? t * t : t;
+    double a = 1 - t, b = 0, c = t;
+    if (curve->bend) {
+        b = bend_share(curve->kind, t);
+        a = curve->kind == RV_CURVE_BEZIER ? (1 - t) * (1 - t) : fmax(1 - 2 * t, 0);
+        c = curve->kind == RV_CURVE_BEZIER ? t * t : fmax(2 * t - 1, 0);
+    }
     for (int64_t i = 0; i < curve->size; i++) {
         double value = a * rv_vector_at(curve->start, curve->dtype, i) + c * rv_vector_at(curve->end, curve->dtype, i);
         if (curve->bend)
@@ -66,8 +77,9 @@ static rv_status curve_value_grad(rv_objective *objective, const void *w, rv_bat
     o->curve.bend = w;
     rv_curve_point(&o->curve, t, o->point);
     RV_TRY(rv_objective_value_grad(o->inner, o->point, batch, g, loss, err));
-    for (int64_t i = 0; i < o->curve.size; i++) /* the derivative of the point by the bend */
-        rv_vector_set(g, o->base.dtype, i, 2 * t * (1 - t) * rv_vector_at(g, o->base.dtype, i));
+    double share = bend_share(o->curve.kind, t);
+    for (int64_t i = 0; i < o->curve.size; i++)
+        rv_vector_set(g, o->base.dtype, i, share * rv_vector_at(g, o->base.dtype, i));
     return RV_OK;
 }
 
@@ -111,7 +123,8 @@ static void curve_free(rv_objective *objective)
 static const rv_objective_methods methods = {.init = curve_init, .value_grad = curve_value_grad, .evaluate = curve_evaluate,
                                              .recompute = curve_recompute, .free = curve_free};
 
-rv_status rv_curve_objective_new(rv_objective **out, rv_objective *inner, const void *start, const void *end, rv_error *err)
+rv_status rv_curve_objective_new(rv_objective **out, rv_objective *inner, rv_curve_kind kind, const void *start,
+                                 const void *end, rv_error *err)
 {
     curve_objective *o = calloc(1, sizeof *o);
     if (!o)
@@ -120,7 +133,7 @@ rv_status rv_curve_objective_new(rv_objective **out, rv_objective *inner, const 
     o->base.methods = &methods;
     o->base.name = "curve";
     o->inner = inner;
-    o->curve = (rv_curve){inner->dtype, inner->layout->size, start, NULL, end};
+    o->curve = (rv_curve){inner->dtype, inner->layout->size, start, NULL, end, kind};
     o->point = rv_weights_new(inner, err);
     if (!o->point) {
         free(o);

@@ -104,6 +104,12 @@ static json_t *tally_json(const rv_tally *tally)
     return object;
 }
 
+/* What the objective is made from, so that nobody goes on or looks at the weights with other data. */
+static bool put_data(json_t *meta, const rv_objective *objective)
+{
+    return objective->data == NULL || json_object_set_new(meta, "data", json_string(objective->data)) == 0;
+}
+
 /* The metadata with the checksum in its last place; caller frees. */
 static char *metadata_text(const rv_snapshot *s, const rv_array *arrays, int count)
 {
@@ -111,7 +117,8 @@ static char *metadata_text(const rv_snapshot *s, const rv_array *arrays, int cou
     snprintf(version, sizeof version, "%d", FORMAT_VERSION);
     json_t *meta = json_pack("{s:s, s:s, s:s}", "format", RV_CHECKPOINT_FORMAT, "version", version, "config", s->config->text);
     json_t *tally = tally_json(s->tally);
-    char *plain = meta == NULL || json_object_update(meta, tally) != 0 ? NULL : rv_json_text(meta, 0), *text = NULL;
+    bool whole = meta != NULL && json_object_update(meta, tally) == 0 && put_data(meta, s->objective);
+    char *plain = whole ? rv_json_text(meta, 0) : NULL, *text = NULL;
     if (plain != NULL) {
         checksum_text(plain, arrays, count, sum, sizeof sum);
         if (json_object_set_new(meta, "checksum", json_string(sum)) == 0)
@@ -128,8 +135,7 @@ static void file_path(const char *folder, int64_t step, char *path)
     snprintf(path, PATH_SIZE, "%s/step-%012lld.safetensors", folder, (long long)step);
 }
 
-/* The step in a name of the form above, or -1. */
-static int64_t step_of(const char *name)
+int64_t rv_checkpoint_step(const char *name)
 {
     long long step = 0;
     char again[64];
@@ -143,7 +149,7 @@ static void prune(const char *folder, int64_t newest, int64_t previous)
 {
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        int64_t step = step_of(entry->d_name);
+        int64_t step = rv_checkpoint_step(entry->d_name);
         if (step >= 0 && step != newest && step != previous)
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
     }
@@ -151,20 +157,30 @@ static void prune(const char *folder, int64_t newest, int64_t previous)
         closedir(dir);
 }
 
-rv_status rv_checkpoint_write(rv_snapshot *s, rv_error *err)
+static rv_status write_in(const char *folder, const rv_snapshot *s, rv_error *err)
 {
     char path[PATH_SIZE];
     int count = 0;
-    file_path(s->folder, s->tally->step, path);
+    file_path(folder, s->tally->step, path);
     rv_array *arrays = list_all(s, &count);
     char *metadata = arrays == NULL ? NULL : metadata_text(s, arrays, count);
     rv_status status = metadata == NULL ? no_memory(path, err) : rv_safetensors_write(path, arrays, count, metadata, err);
     free(metadata);
     free(arrays);
-    RV_TRY(status);
+    return status;
+}
+
+rv_status rv_checkpoint_write(rv_snapshot *s, rv_error *err)
+{
+    RV_TRY(write_in(s->folder, s, err));
     prune(s->folder, s->tally->step, s->previous);
     s->previous = s->tally->step;
     return RV_OK;
+}
+
+rv_status rv_checkpoint_keep(const rv_snapshot *s, rv_error *err)
+{
+    return write_in(s->kept, s, err);
 }
 
 rv_status rv_weights_write(const char *path, const rv_snapshot *s, const void *w, rv_error *err)
@@ -178,7 +194,7 @@ rv_status rv_weights_write(const char *path, const rv_snapshot *s, const void *w
     json_t *meta = json_pack("{s:s, s:s, s:s, s:s, s:s}", "format", RV_WEIGHTS_FORMAT, "workload",
                              s->config->workload->name, "optimizer", s->config->optimizer, "step", step, "config",
                              s->config->text);
-    char *text = meta == NULL ? NULL : rv_json_text(meta, 0);
+    char *text = meta == NULL || !put_data(meta, s->objective) ? NULL : rv_json_text(meta, 0);
     rv_status status = text == NULL ? no_memory(path, err) : rv_safetensors_write(path, arrays, count, text, err);
     free(text);
     json_decref(meta);
@@ -262,11 +278,22 @@ static void compare_array(const rv_array *here, const rv_array *there, rv_text *
                        rv_shape_text(&here->shape, b, sizeof b));
 }
 
-/* Every difference of configuration, tensors and optimizer state. */
+bool rv_checkpoint_same_data(const json_t *meta, const rv_objective *objective, bool whole)
+{
+    const char *there = json_string_value(json_object_get(meta, "data")), *here = objective->data;
+    if (there == NULL || here == NULL)
+        return true;
+    size_t name = strcspn(there, ":"); /* sizes stand behind it */
+    return whole ? strcmp(there, here) == 0 : name == strcspn(here, ":") && strncmp(there, here, name) == 0;
+}
+
+/* Every difference of data, configuration, tensors and optimizer state. */
 static rv_status check_match(const char *path, const rv_snapshot *s, const json_t *meta, const rv_array_set *set,
                              const rv_array *here, int count, rv_error *err)
 {
     rv_text list = {0};
+    if (!rv_checkpoint_same_data(meta, s->objective, true))
+        rv_text_format(&list, "data: \"%s\" there, \"%s\" here", json_string_value(json_object_get(meta, "data")), s->objective->data);
     json_t *mine = json_loads(s->config->text, 0, NULL), *theirs = NULL;
     const char *config = json_string_value(json_object_get(meta, "config"));
     theirs = config == NULL ? NULL : json_loads(config, 0, NULL);
@@ -350,7 +377,7 @@ static int64_t newest_below(const char *folder, int64_t below)
     int64_t newest = -1;
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        int64_t step = step_of(entry->d_name);
+        int64_t step = rv_checkpoint_step(entry->d_name);
         if (step > newest && step < below)
             newest = step;
     }

@@ -21,6 +21,7 @@ typedef struct rv_tally {
 /* What is saved and restored; everything is borrowed. */
 typedef struct rv_snapshot {
     const char *folder; /* of the checkpoints */
+    const char *kept;   /* of those that stay, the trajectory */
     const rv_config *config;
     const rv_objective *objective;
     rv_optimizer *optimizer;
@@ -34,6 +35,9 @@ typedef struct rv_snapshot {
 
 /* Writes step-<step>.safetensors and removes all but it and the previous one. */
 rv_status rv_checkpoint_write(rv_snapshot *snapshot, rv_error *err);
+
+/* Writes the same file among those that stay. */
+rv_status rv_checkpoint_keep(const rv_snapshot *snapshot, rv_error *err);
 
 /* Restores the newest file that is sound; tells of each that is not.  *found: false when
  * there is none.  RV_E_MISMATCH lists every difference to the configuration, RV_E_UNSUPPORTED
@@ -51,6 +55,10 @@ rv_status rv_weights_write(const char *path, const rv_snapshot *snapshot, const 
 #define RV_CHECKPOINT_WEIGHTS "w."         /* before the names of tensors, in a checkpoint */
 #define RV_CHECKPOINT_STATISTICS "statistics"
 
+/* Under "data" the metadata of both kinds of files, and meta.json of a run, have the objective's data:
+ * it is missing in older files and for objectives without data.  False: both are known and differ; whole: also in
+ * their sizes, which parameters of the workload may change. */
+bool rv_checkpoint_same_data(const json_t *meta, const rv_objective *objective, bool whole);
 /* The sum over metadata and arrays of a checkpoint, then its version: RV_E_FORMAT,
  * RV_E_MISMATCH (another kind of file), RV_E_UNSUPPORTED.  Takes the checksum out of meta. */
 rv_status rv_checkpoint_check(const char *path, json_t *meta, const rv_array_set *set, rv_error *err);
@@ -59,6 +67,8 @@ rv_status rv_checkpoint_optimizer(const char *path, const rv_array_set *set, rv_
 /* The array of this name, or NULL. */
 const rv_array *rv_checkpoint_array(const rv_array_set *set, const char *name);
 /* The path of the newest checkpoint in a folder; false: there is none. */
+/* The step in a checkpoint's name, or -1: it is not of that form. */
+int64_t rv_checkpoint_step(const char *name);
 bool rv_checkpoint_newest(const char *folder, char *path, size_t size);
 
 #endif

@@ -27,6 +27,7 @@ rv_status rv_folder_name(rv_folder *folder, const char *dir, const rv_config *co
     if (n < 0 || (size_t)n >= sizeof folder->path)
         return rv_fail(err, RV_E_RANGE, "%s/%s: a path of %d bytes, at most %zu fit", dir, id, n, sizeof folder->path - 1);
     snprintf(folder->checkpoints, sizeof folder->checkpoints, "%s/checkpoint", folder->path);
+    snprintf(folder->trajectory, sizeof folder->trajectory, "%s/trajectory", folder->path);
     return RV_OK;
 }
 
@@ -180,7 +181,8 @@ static json_t *now_text(void)
     return json_string(text);
 }
 
-rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *options, bool over, rv_error *err)
+rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *options, const char *data, bool over,
+                               rv_error *err)
 {
     char path[PATH_SIZE];
     path_in(folder, "meta.json", path);
@@ -196,6 +198,7 @@ rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *
                              __VERSION__, "cpu", cpu_features(), "threads", options->threads, "argv", argv,
                              "sessions", sessions, "start", start != NULL ? json_incref(start) : now_text(), "end",
                              over ? now_text() : json_null());
+    failed |= data != NULL && json_object_set_new(meta, "data", json_string(data)) != 0;
     rv_status status = write_text(path, meta == NULL || failed ? NULL : rv_json_text(meta, 2), err);
     json_decref(before);
     json_decref(meta);

@@ -9,6 +9,7 @@
 typedef struct rv_folder {
     char path[256];        /* DIR/<id> */
     char checkpoints[300]; /* DIR/<id>/checkpoint */
+    char trajectory[300];  /* DIR/<id>/trajectory: checkpoints that stay; made where wanted */
     int lock;              /* descriptor of the lock that is held, or -1 */
 } rv_folder;
 
@@ -19,8 +20,9 @@ rv_status rv_folder_name(rv_folder *folder, const char *dir, const rv_config *co
 rv_status rv_folder_open(rv_folder *folder, const rv_config *config, rv_error *err);
 void rv_folder_close(rv_folder *folder);
 
-/* meta.json at the start of a session and, with its end, after it. */
-rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *options, bool over, rv_error *err);
+/* meta.json at the start of a session and, with its end, after it; data: of the objective, or NULL. */
+rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *options, const char *data, bool over,
+                               rv_error *err);
 /* Cuts log.jsonl back to what an uninterrupted run had written at this step. */
 rv_status rv_folder_trim_log(const rv_folder *folder, int64_t step, rv_error *err);
 rv_status rv_folder_write_result(const rv_folder *folder, const rv_trial_result *result, rv_error *err);

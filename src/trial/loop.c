@@ -327,6 +327,8 @@ static rv_status advance(rv_loop *t, rv_error *err)
     if (evaluation_due(t))
         RV_TRY(rv_loop_evaluate(t, RV_SPLIT_VALIDATION, err));
     rv_outcome ignored;
+    if (t->options->keep > 0 && t->tally.step % t->options->keep == 0)
+        RV_TRY(rv_checkpoint_keep(&t->snapshot, err));
     if (t->tally.step % t->config->train.checkpoint_every == 0 && !finished(t, &ignored))
         RV_TRY(save(t, err));
     return RV_OK;
@@ -354,6 +356,8 @@ rv_status rv_loop_run(rv_loop *t, rv_outcome *outcome, rv_error *err)
 {
     t->session_start = rv_clock();
     t->session_step = t->tally.step;
+    if (t->options->keep > 0 && t->tally.step == 0)
+        RV_TRY(rv_checkpoint_keep(&t->snapshot, err));
     while (!finished(t, outcome)) {
         if (stopped(t)) {
             *outcome = RV_OUTCOME_INTERRUPTED;
@@ -366,6 +370,8 @@ rv_status rv_loop_run(rv_loop *t, rv_outcome *outcome, rv_error *err)
         report(t, false);
     }
     report(t, true);
+    if (t->options->keep > 0)
+        RV_TRY(rv_checkpoint_keep(&t->snapshot, err));
     /* evaluation_due covers the last step, so the metric is that of these weights */
     return save(t, err);
 }

@@ -2,63 +2,21 @@
  * tensor; the element type of the file need not be the objective's; no file is written. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/arena.h"
-#include "core/file.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "trial/checkpoint.h"
-#include "trial/config.h"
-#include "trial/runs.h"
-
-enum { PATH_SIZE = 512 };
-static const char expected[] = "expected a run folder, its checkpoint folder, a checkpoint or a file of weights";
-
-/* ---- finding the file --------------------------------------------------------------- */
-
-static rv_status no_run(const char *dir, rv_error *err)
-{
-    rv_runs runs;
-    RV_TRY(rv_runs_list(&runs, dir, err));
-    rv_status status = runs.count == 0
-        ? rv_fail(err, RV_E_IO, "%s: %s, found a folder with neither", dir, expected)
-        : rv_fail(err, RV_E_IO, "%s: %s, found %d runs below; one of them: %s/%s", dir, expected, runs.count, dir, runs.name[0]);
-    rv_runs_release(&runs);
-    return status;
-}
-
-/* A finished run has weights to evaluate; the weights that were stepped are in checkpoints only. */
-static rv_status locate(const char *path, bool raw, char *file, rv_error *err)
-{
-    char name[2 * PATH_SIZE];
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return rv_fail(err, RV_E_IO, "%s: %s, found nothing", path, expected);
-    bool folder = S_ISDIR(info.st_mode), fits;
-    snprintf(name, sizeof name, "%s/config.json", path);
-    if (!folder) {
-        fits = snprintf(file, PATH_SIZE, "%s", path) < PATH_SIZE;
-    } else if (!rv_file_exists(name)) {
-        if (!rv_checkpoint_newest(path, file, PATH_SIZE))
-            return no_run(path, err);
-        fits = true;
-    } else {
-        fits = snprintf(file, PATH_SIZE, "%s/weights.safetensors", path) < PATH_SIZE;
-        snprintf(name, sizeof name, "%s/checkpoint", path);
-        if ((raw || !rv_file_exists(file)) && !rv_checkpoint_newest(name, file, PATH_SIZE))
-            return rv_fail(err, RV_E_IO, "%s: the run has no checkpoint yet", path);
-    }
-    return fits ? RV_OK : rv_fail(err, RV_E_RANGE, "%s: its path is longer than %d", path, PATH_SIZE - 1);
-}
+#include "trial/find.h"
 
 /* ---- reading it ----------------------------------------------------------------------- */
 
 typedef struct saved {
-    char path[PATH_SIZE];
+    char path[RV_FIND_SIZE];
     rv_array_set set;
     json_t *meta;
     bool checkpoint;
+    bool start;         /* not its weights are meant, but those that the run began with */
     const char *config; /* as the run resolved it; in meta */
 } saved;
 
@@ -77,7 +35,7 @@ static rv_status check_kind(saved *s, bool raw, rv_error *err)
                        RV_CHECKPOINT_FORMAT, RV_WEIGHTS_FORMAT, format == NULL ? "none" : format);
     if (s->checkpoint)
         RV_TRY(rv_checkpoint_check(s->path, s->meta, &s->set, err));
-    else if (raw)
+    else if (raw && !s->start)
         return rv_fail(err, RV_E_MISMATCH, "%s: holds weights to evaluate only; those that were stepped are in the run's checkpoints",
                        s->path);
     s->config = json_string_value(json_object_get(s->meta, "config"));
@@ -88,7 +46,7 @@ static rv_status check_kind(saved *s, bool raw, rv_error *err)
 static rv_status open_saved(saved *s, const char *path, bool raw, rv_error *err)
 {
     *s = (saved){.meta = NULL};
-    RV_TRY(locate(path, raw, s->path, err));
+    RV_TRY(rv_find_saved(path, raw, s->path, &s->start, err));
     RV_TRY(rv_safetensors_read(s->path, &s->set, err));
     const char *text = s->set.metadata == NULL ? "{}" : s->set.metadata;
     RV_TRY(rv_json_parse(text, strlen(text), s->path, &s->meta, err));
@@ -194,10 +152,32 @@ static rv_status evaluation_weights(const saved *s, const rv_objective *o, const
     return status;
 }
 
+/* w <- the weights that the run began with; the statistics that belong to them only where wanted. */
+static rv_status first_weights(const saved *s, rv_objective *o, bool statistics, void *w, rv_error *err)
+{
+    rv_config config;
+    size_t bytes = (size_t)o->state_size * rv_dtype_size(o->dtype);
+    void *kept = bytes > 0 && !statistics ? malloc(bytes) : NULL;
+    rv_status status = rv_config_resolve(&config, s->config, false, NULL, 0, err);
+    if (status == RV_OK && bytes > 0 && !statistics && kept == NULL)
+        status = rv_fail(err, RV_E_MEMORY, "%s: no memory for its statistics", s->path);
+    if (kept != NULL)
+        memcpy(kept, o->state, bytes);
+    if (status == RV_OK)
+        status = rv_objective_init(o, (uint64_t)config.train.seed, w, err);
+    if (kept != NULL)
+        memcpy(o->state, kept, bytes);
+    free(kept);
+    rv_config_release(&config);
+    return status;
+}
+
 /* w of the objective's type <- the file's weights, those that were stepped where raw. */
 static rv_status weights_of(const saved *s, rv_objective *o, bool raw, bool statistics, void *w, bool *differs, rv_error *err)
 {
     *differs = false;
+    if (s->start)
+        return first_weights(s, o, statistics, w, err);
     if (raw || !s->checkpoint)
         return fill(s, o, statistics, w, o->dtype, err);
     rv_dtype dtype = type_of(s, o);
@@ -248,10 +228,11 @@ static rv_status make(rv_point *p, const saved *s, const rv_point_options *optio
     else
         rv_fail_prefix(err, status, "%s", s->path);
     if (status == RV_OK) {
-        snprintf(p->file, sizeof p->file, "%s", s->path);
+        snprintf(p->file, sizeof p->file, "%.480s%s", s->path, s->start ? "@start" : "");
+        p->other_data = options->other_data;
         snprintf(p->workload, sizeof p->workload, "%s", config.workload->name);
         snprintf(p->optimizer, sizeof p->optimizer, "%s", config.optimizer);
-        p->step = step == NULL ? 0 : atoll(step);
+        p->step = step == NULL || s->start ? 0 : atoll(step);
         p->config = config.text;
         config.text = NULL;
         size_t bytes = rv_arena_align((size_t)p->objective->layout->size * rv_dtype_size(p->objective->dtype));
@@ -265,6 +246,32 @@ static rv_status make(rv_point *p, const saved *s, const rv_point_options *optio
     return status;
 }
 
+static bool changes_workload(const rv_point_options *options)
+{
+    for (int i = 0; i < options->set_count; i++)
+        if (strncmp(options->set[i], "workload.", 9) == 0)
+            return true;
+    return false;
+}
+
+/* Losses of other data than the weights were trained on are numbers that mean something else. */
+static rv_status check_data(const saved *s, const rv_point *point, bool whole, rv_error *err)
+{
+    if (point->other_data || rv_checkpoint_same_data(s->meta, point->objective, whole))
+        return RV_OK;
+    return rv_fail(err, RV_E_MISMATCH, "%s: trained on other data: expected \"%s\", found \"%s\"; is --data (RAVINE_DATA) the folder it had?",
+                   s->path, json_string_value(json_object_get(s->meta, "data")), point->objective->data);
+}
+
+static void tell_data(const saved *s, const rv_point *point, const rv_point_options *options)
+{
+    char line[1280];
+    snprintf(line, sizeof line, "%s was trained on other data: \"%.256s\", found \"%.256s\"", s->path,
+             json_string_value(json_object_get(s->meta, "data")), point->objective->data);
+    if (options->note != NULL)
+        options->note(options->context, line);
+}
+
 rv_status rv_point_load(rv_point *point, const char *path, const rv_point_options *options, rv_error *err)
 {
     saved s;
@@ -272,6 +279,10 @@ rv_status rv_point_load(rv_point *point, const char *path, const rv_point_option
     rv_status status = open_saved(&s, path, options->raw, err);
     if (status == RV_OK)
         status = make(point, &s, options, err);
+    if (status == RV_OK)
+        status = check_data(&s, point, !changes_workload(options), err);
+    if (status == RV_OK && point->other_data && !rv_checkpoint_same_data(s.meta, point->objective, false))
+        tell_data(&s, point, options);
     if (status == RV_OK)
         status = rv_objective_init(point->objective, 0, point->w, err); /* the state of statistics */
     if (status == RV_OK)
@@ -309,6 +320,8 @@ rv_status rv_point_weights(const rv_point *point, const char *path, bool raw, vo
     rv_status status = open_saved(&s, path, raw, err);
     if (status == RV_OK)
         status = check_workload(&s, point, err);
+    if (status == RV_OK)
+        status = check_data(&s, point, false, err);
     if (status == RV_OK)
         status = weights_of(&s, point->objective, raw, false, w, &differs, err);
     close_saved(&s);

@@ -71,8 +71,8 @@ static rv_status prepare(rv_loop *t, const rv_folder *folder, rv_error *err)
     RV_TRY(rv_loop_enter(t, 0, err));
     t->tally = (rv_tally){.best = NAN, .final = NAN, .best_step = -1, .evaluated = -1, .target_step = -1,
                           .target_examples = -1, .target_seconds = NAN};
-    t->snapshot = (rv_snapshot){folder->checkpoints, t->config, t->objective, t->optimizer, t->w, &t->tally, -1,
-                                rv_loop_enter, t};
+    t->snapshot = (rv_snapshot){folder->checkpoints, folder->trajectory, t->config, t->objective, t->optimizer, t->w,
+                                &t->tally, -1, rv_loop_enter, t};
     t->loss = NAN;
     RV_TRY(rv_checkpoint_load(&t->snapshot, t->options->note, t->options->context, &found, err));
     if (!found)
@@ -82,6 +82,9 @@ static rv_status prepare(rv_loop *t, const rv_folder *folder, rv_error *err)
         snprintf(line, sizeof line, "resumed at step %lld", (long long)t->tally.step);
         note(t->options, line);
     }
+    RV_TRY(rv_folder_write_meta(folder, t->options, t->objective->data, false, err));
+    if (t->options->keep > 0)
+        RV_TRY(rv_folder_make(folder->trajectory, err));
     RV_TRY(rv_folder_trim_log(folder, t->tally.step, err));
     snprintf(path, sizeof path, "%s/log.jsonl", folder->path);
     RV_TRY(rv_log_open(&t->log, path, err));
@@ -139,7 +142,6 @@ static rv_status run_in(const rv_folder *folder, const rv_config *config, const 
     rv_loop t = {.config = config, .options = options};
     rv_outcome outcome = RV_OUTCOME_BUDGET;
     rv_error why = {0};
-    RV_TRY(rv_folder_write_meta(folder, options, false, err));
     rv_status status = prepare(&t, folder, err);
     if (status == RV_OK)
         status = rv_loop_run(&t, &outcome, err);
@@ -147,9 +149,10 @@ static rv_status run_in(const rv_folder *folder, const rv_config *config, const 
         fill_result(&t, folder, outcome, result);
         status = finish(&t, outcome, result, err);
     }
+    if (status == RV_OK)
+        status = rv_folder_write_meta(folder, options, t.objective->data, true, err);
     release(&t);
     RV_TRY(status);
-    RV_TRY(rv_folder_write_meta(folder, options, true, err));
     RV_TRY(rv_folder_write_result(folder, result, err));
     if (rv_index_put(options->dir, config->text, result, &why) != RV_OK) {
         char line[sizeof why.message + 32];

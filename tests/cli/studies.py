@@ -3,9 +3,11 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 import unittest
 
-from support import Case, names, ravine
+from support import SOURCE, Case, names, ravine
 
 
 def page_data(path):
@@ -57,6 +59,9 @@ class Quick(Case):
         self.assertEqual(sum(card["verdicts"].values()), 9)
         self.assertIn(card["title"], card["ru"])
         self.assertTrue(card["still"]["series"])
+        lecture = page_data(self.dir / "out/rosenbrock/index.html")["study"]["lecture"]  # for the way to its neighbours
+        self.assertEqual([entry["study"] for entry in lecture], names("studies"))
+        self.assertTrue(all(entry["title"] and entry["ru"] for entry in lecture))
         index.write_text("mine")
         run("rosenbrock")
         self.assertEqual(index.read_text(), "mine")  # another's page stays
@@ -66,6 +71,16 @@ class Quick(Case):
         one, three = (self.study("exponential-lr", "--quick", "--threads", n) for n in "13")
         self.assertEqual(one["claims"], three["claims"])
         self.assertEqual(one["notes"], three["notes"])
+
+    def test_dead_rows_are_named(self):
+        (self.dir / "studies/ru").mkdir(parents=True)
+        (self.dir / "studies/a.c").write_text('#define WHO "Li et al. 2018"\nnote("over %.3f \\"points\\", "\n"%s", w); // "no"\ncite(WHO ", fig. 4; slide", "bowl", "x");')
+        rows = ['over %.3f "points", %s', 'over 3 "points", bowl', "Li et al. 2018, fig. 4", "slide", "bowl", "no", "over %.3f", "dish"]
+        (self.dir / "studies/ru/a.json").write_text(json.dumps({row: "..." for row in rows}))
+        done = subprocess.run([sys.executable, SOURCE / "tools/check_texts.py", self.dir], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        named = [json.loads(line.split("no source has ")[1]) for line in done.stderr.splitlines()]
+        self.assertEqual(named, ["no", "over %.3f", "dish"])
 
     def test_use(self):
         self.fails(2, "study", "rosenbrock", "--set", "stpes=5", "-o", "out", cwd=self.dir, says=["steps"])

@@ -4,12 +4,13 @@ import json
 import os
 import pathlib
 import pty
+import shlex
 import signal
 import subprocess
 import time
 import unittest
 
-from support import PROGRAM, Case, clean_environment, ravine
+from support import PROGRAM, Case, clean_environment, explained, names, ravine
 
 VALLEY = ["train", "rosenbrock", "--set", "steps=40", "--set", "stop_at_target=false"]
 # Small enough to be quick, long enough to be stopped on the way.
@@ -74,6 +75,30 @@ class Results(Case):
         rows = json.loads(self.succeeds(*GROKKING, "--optimizer", "muon", "--explain", "--json").stdout)
         self.assertEqual({row["method"] for row in rows}, {"muon", "adamw"})
         self.assertTrue(all(row["method"] == "adamw" for row in rows if row["role"] in ("embedding", "head", "norm", "bias")))
+
+
+class Advice(Case):
+    def test_tuned_settings_are_commands(self):
+        """What explain recommends for a target resolves, and is another way to that same target."""
+        found = 0
+        for name in names("workloads"):
+            recipe = json.loads(self.succeeds("train", name, "-n").stdout)
+            for line in explained(name, "workload").get("reaches the target sooner", "").splitlines():
+                words = shlex.split(line)
+                self.assertEqual(words[:3], ["ravine", "train", name])
+                tuned = json.loads(self.succeeds(*words[1:], "-n").stdout)
+                self.assertEqual(tuned["train"], recipe["train"])
+                self.assertEqual(tuned["workload_params"], recipe["workload_params"])
+                self.assertNotEqual((tuned["optimizer"], tuned["optimizer_params"]), (recipe["optimizer"], recipe["optimizer_params"]))
+                found += 1
+        self.assertGreater(found, 0)
+
+    def test_missed_target_says_where_to_look(self):
+        missed = [*GROKKING, "--set", "steps=2", "-o", self.dir]
+        self.assertIn("'ravine explain modular-division' names settings", self.succeeds(*missed).stdout)
+        self.assertNotIn("names settings", self.succeeds(*missed, "--set", "target=none").stdout)
+        self.assertNotIn("names settings", self.succeeds(*missed, "--set", "target=-1").stdout)
+        self.assertNotIn("names settings", self.succeeds(*VALLEY, "-o", self.dir).stdout)
 
 
 class Stops(Case):

@@ -195,13 +195,7 @@ static bool packs(const rv_method_info *info)
 
 /* A rounding of 2^-9 on average, a thousand times, lets an element wander by some hundredths of
  * the way that weights went; without a bias the elements' mean stays far closer.  Where the state
- * also says how long the steps are, twice as far: Adadelta's goes 2.0e-2 on average over 24 seeds and 3.0e-2
- * at most, and did (2.0e-2, 2.8e-2) when every die was a Philox of its own. */
-static bool finds_its_step(const rv_method_info *info)
-{
-    return estimates_a_distance(info) || strcmp(info->name, "adadelta") == 0;
-}
-
+ * also says how long all steps are, twice as far. */
 static void test_bf16_follows_double(void **state)
 {
     (void)state;
@@ -213,7 +207,7 @@ static void test_bf16_follows_double(void **state)
             const distance found = measure(info, (rv_dtype)dtype);
             print_message("%-20s %s  largest %.1e  mean %.1e\n", info->name, rv_dtype_name((rv_dtype)dtype), found.largest,
                           found.mean);
-            const double allowed = finds_its_step(info) ? 5e-2 : 2e-2;
+            const double allowed = estimates_a_distance(info) ? 5e-2 : 2e-2;
             if (!(found.largest <= allowed && found.mean <= 1e-3))
                 fail_msg("%s: %.2e apart, %.2e in the mean; %.0e and 1e-3 allowed", info->name, found.largest, found.mean,
                          allowed);
@@ -223,6 +217,11 @@ static void test_bf16_follows_double(void **state)
 
 /* ---- rounding ------------------------------------------------------------------- */
 
+static float round_trip(float x, uint32_t die)
+{
+    return rv_bf16_open(rv_bf16_close(x, die) & 0xFFFF0000u);
+}
+
 /* Over all dice the mean is the number, and what bf16 holds stays. */
 static void test_rounding(void **state)
 {
@@ -231,36 +230,31 @@ static void test_rounding(void **state)
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         double sum = 0;
         for (uint32_t die = 0; die < 65536; die++)
-            sum += (double)rv_bf16_open((uint16_t)rv_bf16_close(values[i], die));
+            sum += (double)round_trip(values[i], die);
         assert_true(fabs(sum / 65536 - (double)values[i]) <= 1e-9 * fabs((double)values[i]) || values[i] == 3e38f);
-        const float held = rv_bf16_open((uint16_t)rv_bf16_close(values[i], 0));
+        const float held = round_trip(values[i], 0);
         for (uint32_t die = 0; die < 65536; die += 13)
-            assert_true(rv_bf16_open((uint16_t)rv_bf16_close(held, die)) == held);
+            assert_true(round_trip(held, die) == held);
     }
-    assert_true(isfinite(rv_bf16_open((uint16_t)rv_bf16_close(3.4e38f, 65535)))); /* not rounded beyond the type */
-    assert_true(isinf(rv_bf16_open((uint16_t)rv_bf16_close(INFINITY, 65535))));
+    assert_true(isfinite(round_trip(3.4e38f, 65535))); /* not rounded beyond the type */
+    assert_true(isinf(round_trip(INFINITY, 65535)));
 }
 
-/* Dice are a function of their index alone, whatever is rolled with them, and uniform: their sum, the
- * product of neighbours, of both halves, and of two blocks have the mean and spread of independent ones. */
+/* Dice are uniform: their sum, the product of neighbours, of both halves, and of two blocks have the mean and
+ * spread of independent ones. */
 static void test_dice(void **state)
 {
     (void)state;
     enum { N = 1 << 20 };
     static double x[2][N], y[2][N];
     for (int block = 0; block < 2; block++) {
-        uint32_t words[4], dice[RV_DICE], one;
+        uint32_t words[4];
         rv_random_block((rv_random){.seed = 7, .purpose = RV_RANDOM_OPTIMIZER, .step = 77}, (uint64_t)block, words);
         const rv_dice_key key = {words[0], words[1]};
-        for (int i = 0; i < N; i++) {
-            if (i % RV_DICE == 0)
-                rv_dice_roll(key, (uint32_t)i, RV_DICE, dice);
-            if (i % 1000 == 0) {
-                rv_dice_roll(key, (uint32_t)i, 1, &one);
-                assert_int_equal(one, dice[i % RV_DICE]);
-            }
-            x[block][i] = (dice[i % RV_DICE] & 0xFFFF) / 65535.0 - 0.5;
-            y[block][i] = (dice[i % RV_DICE] >> 16) / 65535.0 - 0.5;
+        for (uint32_t i = 0; i < N; i++) {
+            const uint32_t dice = rv_dice_roll(key, i);
+            x[block][i] = (dice & 0xFFFF) / 65535.0 - 0.5;
+            y[block][i] = (dice >> 16) / 65535.0 - 0.5;
         }
     }
     double sum[6] = {0}, square = 0;

@@ -20,9 +20,9 @@ expect() { # PAGE ATTRIBUTE VALUE
     fi
 }
 
-open_any() { # PAGE SCRIPTS
+open_any() { # PAGE SCRIPTS [QUERY]
     timeout 240 "$browser" --headless=new --no-sandbox --disable-gpu --enable-unsafe-swiftshader --user-data-dir="$work/profile" \
-        --enable-logging=stderr --virtual-time-budget=15000 --dump-dom "file://$work/$1.html#selftest" \
+        --enable-logging=stderr --virtual-time-budget=15000 --dump-dom "file://$work/$1.html${3:-}#selftest" \
         >"$work/$1.dom" 2>"$work/$1.log" || { echo "$1: the browser failed" >&2; tail -5 "$work/$1.log" >&2; failed=1; }
     grep -o '<html[^>]*>' "$work/$1.dom" | head -1 >"$work/$1.html-tag"
     expect "$1" data-selftest done
@@ -82,6 +82,13 @@ gallery() { # NAME..: run one by one into one folder, in any order; shown in the
         case " $* " in *" $name "*) echo "$name" ;; esac; done | paste -sd' ')"
     expect gallery data-russian "ru true 0"
     expect gallery data-overflow-russian false
+    # from the gallery each page knows its neighbours in the order of the lecture, and only those that are there
+    open_any lecture/escape/index 3 "?lang=ru&gallery=rosenbrock,escape,muon-algebra,%22%3E"
+    expect lecture/escape/index data-neighbours "prev:rosenbrock next:muon-algebra"
+    open_any lecture/rosenbrock/index 3 "?gallery=rosenbrock,escape"
+    expect lecture/rosenbrock/index data-neighbours "next:escape"
+    open_any lecture/rosenbrock/index 3
+    expect lecture/rosenbrock/index data-neighbours ""
 }
 
 python3 "$source/fixture.py" bench "$work/bench"

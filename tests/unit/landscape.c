@@ -287,7 +287,7 @@ static void test_points_of_a_curve(void **state)
     (void)state;
     const float a[] = {0, 1}, b[] = {2, 3}, c[] = {4, -1};
     float w[2];
-    rv_curve curve = {RV_F32, 2, a, b, c};
+    rv_curve curve = {RV_F32, 2, a, b, c, RV_CURVE_BEZIER};
     const double ends[] = {0, 1};
     for (int k = 0; k < 2; k++) {
         rv_curve_point(&curve, ends[k], w);
@@ -300,15 +300,25 @@ static void test_points_of_a_curve(void **state)
     rv_curve_point(&curve, 0.25, w);
     near(w[0], 1, 0);
     near(w[1], 0.5, 0);
+    curve.bend = b;
+    curve.kind = RV_CURVE_CHAIN; /* 1/4: the middle of the first piece; 1/2: the corner */
+    rv_curve_point(&curve, 0.25, w);
+    near(w[0], (a[0] + b[0]) / 2, 0);
+    near(w[1], (a[1] + b[1]) / 2, 0);
+    rv_curve_point(&curve, 0.5, w);
+    near(w[0], b[0], 0);
+    near(w[1], b[1], 0);
+    rv_curve_point(&curve, 0.875, w);
+    near(w[0], (b[0] + 3 * c[0]) / 4, 0);
     const double t[] = {0, 0.25, 1}, f[] = {1, 2.5, 3}, low[] = {1, 0, 3};
     near(rv_curve_barrier(3, t, f), 1, 1e-15);
     near(rv_curve_barrier(3, t, low), 0, 0);
 }
 
-/* The mean gradient over t is A (a / 10 + 2 bend / 15 + b / 10) for f = x' A x / 2. */
-static void test_gradient_of_a_curve(void **state)
+/* The mean gradient over t for f = x' A x / 2: of a Bezier curve A (a / 10 + 2 bend / 15 + b / 10), of a
+ * chain A (a / 12 + bend / 3 + b / 12). */
+static void gradient_of(rv_curve_kind kind, double of_ends, double of_bend)
 {
-    (void)state;
     enum { DRAWS = 20000 };
     rv_error err;
     quadratic q = {0};
@@ -318,7 +328,7 @@ static void test_gradient_of_a_curve(void **state)
     start(NULL, 1, a);
     start(NULL, 2, b);
     start(NULL, 3, bend);
-    ok(rv_curve_objective_new(&o, inner, a, b, &err), &err);
+    ok(rv_curve_objective_new(&o, inner, kind, a, b, &err), &err);
     ok(rv_objective_init(o, 0, middle, &err), &err);
     near(middle[3], (a[3] + b[3]) / 2, 1e-15);
     for (uint64_t k = 0; k < DRAWS; k++) {
@@ -331,11 +341,18 @@ static void test_gradient_of_a_curve(void **state)
     for (int i = 0; i < DIM; i++) {
         double exact = 0;
         for (int j = 0; j < DIM; j++)
-            exact += q.a[i * DIM + j] * (a[j] / 10 + 2 * bend[j] / 15 + b[j] / 10);
+            exact += q.a[i * DIM + j] * (of_ends * (a[j] + b[j]) + of_bend * bend[j]);
         near(mean[i], exact, 4 * sqrt((squares[i] - mean[i] * mean[i]) / DRAWS)); /* standard errors */
     }
     rv_objective_free(o);
     rv_objective_free(inner);
+}
+
+static void test_gradient_of_a_curve(void **state)
+{
+    (void)state;
+    gradient_of(RV_CURVE_BEZIER, 1.0 / 10, 2.0 / 15);
+    gradient_of(RV_CURVE_CHAIN, 1.0 / 12, 1.0 / 3);
 }
 
 /* (|x|^2 - 1)^2: a ring of minima.  The chord from (1, 0) to (0, 1) rises to 1/4. */
@@ -387,10 +404,10 @@ static void test_curve_around_a_ring(void **state)
     for (double s = 0.5; s < 1.5; s += 1e-3)
         best = ring_loss(s) < ring_loss(best) ? s : best;
     rv_view view = {.probe = {.objective = inner}, .metric = "loss"};
-    rv_curve curve = {RV_F64, inner->layout->size, a, NULL, b};
+    rv_curve curve = {RV_F64, inner->layout->size, a, NULL, b, RV_CURVE_BEZIER};
     ok(rv_curve_values(&curve, &view, POINTS, t, values, &err), &err);
     near(rv_curve_barrier(POINTS, t, values), 0.25, 1e-12);
-    ok(rv_curve_objective_new(&o, inner, a, b, &err), &err);
+    ok(rv_curve_objective_new(&o, inner, RV_CURVE_BEZIER, a, b, &err), &err);
     ok(rv_objective_init(o, 0, bend, &err), &err);
     for (int k = 0; k < 4000; k++) { /* gradient descent with a falling rate */
         ok(rv_objective_value_grad(o, bend, (rv_batch){.seed = 1, .step = (uint64_t)k, .parts = 1}, g, &loss, &err), &err);
@@ -429,7 +446,7 @@ static void test_statistics(void **state)
         ok(rv_view_value(&view, w, &values[mode], &err), &err);
         assert_memory_equal(o->state, before, bytes);
     }
-    ok(rv_curve_objective_new(&curve, o, w, other, &err), &err);
+    ok(rv_curve_objective_new(&curve, o, RV_CURVE_BEZIER, w, other, &err), &err);
     ok(rv_objective_evaluate(curve, w, RV_SPLIT_TEST, &metrics, &err), &err);
     assert_memory_equal(o->state, before, bytes);
     ok(rv_objective_evaluate(o, w, RV_SPLIT_TRAIN, &metrics, &err), &err);

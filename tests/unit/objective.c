@@ -12,8 +12,7 @@
 #include "objective/sampler.h"
 #include "ravine/ravine.h"
 
-static rv_objective *make(const char *name, const char *const *set, rv_backend backend, rv_pool *pool,
-                          int64_t batch)
+static rv_objective *make_in(const char *name, const char *const *set, rv_workload_env env)
 {
     rv_error err = {0};
     rv_objective *objective = NULL;
@@ -23,12 +22,17 @@ static rv_objective *make(const char *name, const char *const *set, rv_backend b
     rv_params_init(workload->params, params);
     for (int i = 0; set && set[i]; i += 2)
         assert_int_equal(rv_params_set(workload->params, params, set[i], set[i + 1], &err), RV_OK);
-    rv_workload_env env = {.backend = backend, .pool = pool, .batch = batch};
     rv_status status = workload->make(params, &env, &objective, &err);
     if (status != RV_OK)
         fail_msg("%s", err.message);
     free(params);
     return objective;
+}
+
+static rv_objective *make(const char *name, const char *const *set, rv_backend backend, rv_pool *pool,
+                          int64_t batch)
+{
+    return make_in(name, set, (rv_workload_env){.backend = backend, .pool = pool, .batch = batch});
 }
 
 static double loss_at(rv_objective *objective, const double *w, rv_batch batch, double *g)
@@ -98,7 +102,7 @@ static void run_steps(rv_objective *o, float *w, float *g, int steps, double *lo
     }
 }
 
-static void check_threads(const char *name, const char *const *set, int64_t batch_size)
+static void check_threads(const char *name, const char *const *set, int64_t batch_size, bool bf16)
 {
     enum { STEPS = 3 };
     static const int workers[] = {1, 2, 3, 7};
@@ -109,7 +113,8 @@ static void check_threads(const char *name, const char *const *set, int64_t batc
         rv_pool *pool;
         double losses[STEPS];
         assert_int_equal(rv_pool_new(&pool, workers[k], &err), RV_OK);
-        rv_objective *o = make(name, set, RV_BACKEND_CPU, pool, batch_size);
+        const rv_workload_env env = {.backend = RV_BACKEND_CPU, .pool = pool, .batch = batch_size, .bf16 = bf16};
+        rv_objective *o = make_in(name, set, env);
         size_t bytes = (size_t)o->layout->size * sizeof(float);
         float *w = aligned_alloc(64, bytes), *g = aligned_alloc(64, bytes);
         run_steps(o, w, g, STEPS, losses);
@@ -134,9 +139,24 @@ static void check_threads(const char *name, const char *const *set, int64_t batc
 static void test_threads(void **state)
 {
     (void)state;
-    check_threads("modular-division", (const char *[]){"p", "23", "width", "32", NULL}, 64);
-    check_threads("char-lm", (const char *[]){"layers", "1", "width", "32", "dropout", "0.1", "evaluate", "16", NULL}, 4);
-    check_threads("cifar-resnet20", (const char *[]){"images", "256", "evaluate", "64", NULL}, 32);
+    check_threads("modular-division", (const char *[]){"p", "23", "width", "32", NULL}, 64, false);
+    check_threads("char-lm", (const char *[]){"layers", "1", "width", "32", "dropout", "0.1", "evaluate", "16", NULL}, 4,
+                  false);
+    check_threads("cifar-resnet20", (const char *[]){"images", "256", "evaluate", "64", NULL}, 32, false);
+}
+
+/* Fewer shards than workers, so that several work on one: models large enough to be cut. */
+static void test_threads_on_one_shard(void **state)
+{
+    (void)state;
+    const char *const lm[] = {"layers", "1", "heads", "3", "width", "192", "block", "128", "dropout", "0.1", "evaluate", "1", NULL};
+    const char *const mlp[] = {"images", "256", "evaluate", "64", NULL};
+    for (int64_t batch = 1; batch <= 2; batch++)
+        for (int bf16 = 0; bf16 < 2; bf16++) {
+            check_threads("char-lm", lm, batch, bf16);
+            check_threads("mnist-mlp", mlp, batch, bf16);
+            check_threads("cifar-resnet20", mlp, batch, bf16);
+        }
 }
 
 /* float32 against float64: the same start, the same batch, the same loss and gradient. */
@@ -313,6 +333,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_network_gradients), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads_on_one_shard),
         cmocka_unit_test(test_float32_against_float64), cmocka_unit_test(test_sampler_epochs),
         cmocka_unit_test(test_sampler_drop_last), cmocka_unit_test(test_reduce),
         cmocka_unit_test(test_accuracy),

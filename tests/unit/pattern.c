@@ -1,14 +1,9 @@
 /* Pictures that a loss surface is to show: files as people write them, and what is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "studies/pattern.h"
-#include "studies/pattern_plane.h"
+#include "measures/paint.h"
+#include "probe_help.h"
 
 static const char path[] = "pattern-test.txt";
 
@@ -82,9 +77,48 @@ static void test_gradient(void **state)
     assert_true(rv_pattern_plane_error(NULL) < 1e-7);
 }
 
+/* A net with batch norm: the loss draws the picture, statistics come back, and a fixed middle stays. */
+static void test_painting(void **state)
+{
+    (void)state;
+    rv_error err = {0};
+    rv_painter t;
+    rv_objective *o = make_network(true);
+    double loss[9], other[9];
+    ok(rv_painter_init(&t, o, &err), &err);
+    assert_int_equal(read_text("#.#\n.#.\n#.#", &t.pattern, &err), RV_OK);
+    for (int k = 0; k < 3; k++) {
+        ok(rv_objective_init(o, (uint64_t)k, t.w, &err), &err);
+        for (int64_t i = 0; i < t.plane.n; i++)
+            t.flat[k * t.plane.n + i] = (float)((double *)t.w)[i];
+    }
+    t.flat[3 * t.plane.n] = 0.3f;
+    rv_painter_begin(&t);
+    size_t bytes = (size_t)o->state_size * sizeof(double), size = (size_t)t.plane.n * sizeof(double);
+    void *statistics = malloc(bytes), *origin = malloc(size);
+    memcpy(statistics, o->state, bytes);
+    memcpy(origin, t.plane.origin, size);
+    for (int fixed = 1; fixed >= 0; fixed--) {
+        rv_paint_options options = {.steps = 150, .cells = 4, .lr = 0.02, .clip = 5, .fixed = fixed};
+        ok(rv_painter_run(&t, &options, &err), &err);
+        ok(rv_painter_look(&t, RV_SPLIT_TRAIN, "accuracy", loss, other, &err), &err);
+        assert_memory_equal(o->state, statistics, bytes);
+        assert_int_equal(memcmp(t.plane.origin, origin, size) == 0, fixed);
+        assert_true(rv_pattern_mean(&t.pattern, loss, true) < rv_pattern_mean(&t.pattern, loss, false));
+    }
+    assert_true(rv_pattern_agreement(&t.pattern, loss) >= 8.0 / 9);
+    int stop = 1;
+    rv_paint_options options = {.steps = 1, .cells = 1, .lr = 0.1, .clip = 5, .stop = &stop};
+    assert_int_equal(rv_painter_run(&t, &options, &err), RV_E_INTERRUPTED);
+    free(statistics);
+    free(origin);
+    rv_painter_release(&t);
+    rv_objective_free(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_files), cmocka_unit_test(test_refused), cmocka_unit_test(test_agreement),
-                                       cmocka_unit_test(test_gradient)};
+                                       cmocka_unit_test(test_gradient), cmocka_unit_test(test_painting)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,10 +198,11 @@ static void packs(void **state)
     }
 }
 
-static void check_dense(int64_t rows, int64_t in, int64_t out, bool add)
+static void check_dense(rv_dense_shape shape, bool add)
 {
+    const int64_t rows = shape.rows, in = shape.in, out = shape.out;
     rv_dense *dense;
-    assert_int_equal(rv_dense_new(&dense, rows, in, out, true, NULL), RV_OK);
+    assert_int_equal(rv_dense_new(&dense, shape, true, NULL), RV_OK);
     float *x = filled(rows * in, 5), *w = filled(out * in, 6), *gy = filled(rows * out, 7);
     uint16_t *x16 = rounded(x, rows * in), *gy16 = rounded(gy, rows * out);
     free(rounded(w, out * in));
@@ -211,9 +212,12 @@ static void check_dense(int64_t rows, int64_t in, int64_t out, bool add)
     const double before = add ? 2 : 0;
     assert_int_equal(rv_dense_pack(dense, false, w, packed, NULL), RV_OK);
     assert_int_equal(rv_dense_pack(dense, true, w, packed, NULL), RV_OK);
-    assert_int_equal(rv_dense_forward(dense, packed, x16, y, scratch, NULL), RV_OK);
-    assert_int_equal(rv_dense_data(dense, packed, gy16, add, gx, scratch, NULL), RV_OK);
-    assert_int_equal(rv_dense_weight(dense, gy16, x16, add, gw, scratch, NULL), RV_OK);
+    for (int part = shape.row_parts - 1; part >= 0; part--) {
+        assert_int_equal(rv_dense_forward(dense, part, packed, x16, y, scratch, NULL), RV_OK);
+        assert_int_equal(rv_dense_data(dense, part, packed, gy16, add, gx, scratch, NULL), RV_OK);
+    }
+    for (int part = shape.weight_parts - 1; part >= 0; part--)
+        assert_int_equal(rv_dense_weight(dense, part, gy16, x16, add, gw, scratch, NULL), RV_OK);
     expect("bf16 forward", (int64_t[]){rows, out, in}, x, in, false, w, in, true, 0, y, out);
     expect("bf16 data", (int64_t[]){rows, in, out}, gy, out, false, w, in, false, before, gx, in);
     expect("bf16 weight", (int64_t[]){out, in, rows}, gy, out, true, x, in, false, before, gw, in);
@@ -228,10 +232,11 @@ static void dense(void **state)
     (void)state;
     if (!rv_dense_possible())
         skip();
-    const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {16, 784, 10}, {64, 128, 97}, {65, 33, 129}, {100, 2, 64}};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        check_dense(sizes[i][0], sizes[i][1], sizes[i][2], false);
-        check_dense(sizes[i][0], sizes[i][1], sizes[i][2], true);
+    const rv_dense_shape dense_shapes[] = {{1, 1, 1, 1, 1},      {3, 5, 7, 1, 1},      {16, 784, 10, 2, 5}, {64, 128, 97, 4, 1},
+                                     {65, 33, 129, 5, 43}, {100, 2, 64, 10, 16}, {128, 96, 192, 2, 3}};
+    for (size_t i = 0; i < sizeof dense_shapes / sizeof dense_shapes[0]; i++) {
+        check_dense(dense_shapes[i], false);
+        check_dense(dense_shapes[i], true);
     }
 }
 

@@ -39,7 +39,8 @@ function logTicks(values) {
   const every = Math.max(1, Math.ceil(decades / 7)), tickvals = [];
   for (let e = Math.floor(Math.log10(low)) - 1; e <= Math.log10(high) + 1; e++)
     if (e % every === 0) for (const step of steps) tickvals.push(Number(`${step}e${e}`));
-  return { tickvals, ticktext: tickvals.map(tickText) };
+  /* over many decades all of them as powers: 1, 100M and 10^16 on one axis are hard to compare */
+  return { tickvals, ticktext: tickvals.map(decades < 9 ? tickText : (v) => `10<sup>${Math.round(Math.log10(v))}</sup>`.replace("-", "−")) };
 }
 
 function tickText(value) {

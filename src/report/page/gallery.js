@@ -19,9 +19,14 @@ function verdictText(held, failed, unjudged) {
   return [judged ? say("%s of %s claims hold", held, judged) : "", unjudged ? say("%s not judged", unjudged) : ""].filter(Boolean).join(", ");
 }
 
-function galleryCard(card) {
-  const { held, failed, unjudged } = card.verdicts, own = (text) => (language === "ru" && card.ru[text]) || say(text);
-  return el("li", {}, el("a", { class: "card", href: `${card.study}/index.html?lang=${language}&gallery` },
+/* Of a study's page that is entered from the gallery: it is told which studies there are. */
+function studyAddress(name, up, shown) {
+  return `${up}${name}/index.html?lang=${language}&gallery=${shown.join(",")}`;
+}
+
+function galleryCard(card, _, cards) {
+  const shown = cards.map((other) => other.study), { held, failed, unjudged } = card.verdicts, own = (text) => (language === "ru" && card.ru[text]) || say(text);
+  return el("li", {}, el("a", { class: "card", href: studyAddress(card.study, "", shown) },
     card.still ? el("canvas", { class: "still", "aria-hidden": "true" }) : null,
     el("h2", {}, own(card.title)), el("p", { class: "soft small" }, own(card.question)),
     el("p", { class: "small card-facts" }, el("span", { class: `verdict ${failed ? "fails" : held ? "holds" : ""}` }, `${failed ? "✗ " : held ? "✓ " : ""}${verdictText(held, failed, unjudged)}`),

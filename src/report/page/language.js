@@ -116,6 +116,11 @@ const CHROME_RU = {
   "The charts need a browser of 2023 or later.": "Для графиков нужен браузер 2023 года или новее.",
   "Studies": "Исследования",
   "All studies": "Все исследования",
+  "The studies beside this one": "Соседние исследования",
+  "Previous study": "Предыдущее исследование",
+  "Next study": "Следующее исследование",
+  "previous": "предыдущее",
+  "next": "следующее",
   "The experiments of the lecture, replayed": "Эксперименты лекции, повторённые заново",
   "Every study states its claims first, measures, and says which of them hold. In the order of the lecture.":
     "Каждое исследование сначала формулирует утверждения, затем измеряет и говорит, какие из них выполняются. В порядке лекции.",

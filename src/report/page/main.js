@@ -140,6 +140,7 @@ async function selfTest(errors) {
   out.drawn = [...document.querySelectorAll(".plot")].filter((plot) => plot.querySelector(".main-svg .trace, .main-svg .heatmaplayer image, .gl-container canvas")).length;
   if (document.querySelector("#curves")) await testAxes(out, settle);
   if (document.querySelector(".gallery")) testStills(out);
+  out.neighbours = [...document.querySelectorAll(".neighbours a")].map((a) => `${a.rel}:${a.getAttribute("href").split("/")[1]}`).join(" ");
   await testSurfaces(out, settle);
   if (document.querySelector("button[data-language]")) await testLanguages(out, settle);
   for (const slider of document.querySelectorAll("input[type=range]")) {

@@ -1,4 +1,4 @@
-/* The page of a probe: where the point stands, every value, the figures. */
+/* The page of a probe: where the point stands, the figures, every value. */
 
 function assembleProbe(data) {
   const probe = data.probe, title = `${probe.workload} after ${Number(probe.step).toLocaleString("en-US")} steps`;
@@ -8,12 +8,12 @@ function assembleProbe(data) {
       el("button", { type: "button", class: "plain", id: "theme", onclick: switchTheme }, "")),
     el("h1", {}, title), el("p", { class: "lead" }, probe.file),
     el("dl", { class: "facts" }, probeFacts(data).map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v)))));
-  document.getElementById("main").replaceChildren(...[valuesSection(probe), probe.figures.length ? figuresSection(probe) : null, findingsSection(probe), probeSettings(probe)].filter(Boolean));
+  document.getElementById("main").replaceChildren(...[probe.figures.length ? figuresSection(probe) : null, valuesSection(probe), findingsSection(probe), probeSettings(probe)].filter(Boolean));
 }
 
 function probeFacts(data) {
   const probe = data.probe;
-  return [["Optimizer", probe.optimizer], ["Weights", probe.weights], ["Parameters", Number(probe.parameters).toLocaleString("en-US")], ["Data", probe.data],
+  return [["Optimizer", probe.optimizer], ["Weights", probe.weights], ["Parameters", Number(probe.parameters).toLocaleString("en-US")], ["Data", probe.data.split(":")[0]],
     ["Time", duration(probe.seconds)], ["Ravine", data.version]];
 }
 
@@ -33,8 +33,8 @@ function valuesSection(probe) {
 
 function probeSettings(probe) {
   const rows = probe.measures.flatMap((part) => Object.entries(part.params).map(([name, value]) => [`${part.measure === "point" ? "" : `${part.measure}.`}${name}`, String(value)]));
-  const others = probe.with.map((path) => ` --with ${path}`).join(""), names = probe.measures.slice(1).map((part) => ` ${part.measure}`).join("");
-  return el("section", { id: "method" }, el("h2", {}, "How it was done"),
+  const others = probe.asked.with.map((path) => ` --with ${path}`).join("") + probe.asked.set.map((text) => ` --set ${text}`).join(""), names = probe.measures.slice(1).map((part) => ` ${part.measure}`).join("");
+  return el("section", { id: "method" }, el("h2", {}, "How it was done"), el("p", { class: "method soft small" }, `Data: ${probe.data}.`),
     el("details", {}, el("summary", {}, "Settings"), el("div", { class: "body" }, table("Parameters of this probe", [["name", ""], ["value", ""]], rows))),
-    el("div", { class: "command" }, el("pre", {}, `ravine probe ${probe.file}${names}${others}`)));
+    el("div", { class: "command" }, el("pre", {}, `ravine probe ${probe.file}${names}${others}${probe.weights === "stepped" ? " --raw" : ""}`)));
 }

@@ -6,15 +6,40 @@ function assembleStudy(data) {
   document.title = `${say(study.title)} – Ravine`;
   document.getElementById("head").replaceChildren(...studyHead(data, say(study.title), say(study.question)),
     el("dl", { class: "facts" }, studyFacts(data).map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v)))));
-  document.getElementById("main").replaceChildren(...[figuresSection(study), claimsSection(study), findingsSection(study), methodSection(study), variationSection(study)].filter(Boolean));
+  document.getElementById("main").replaceChildren(...[figuresSection(study), claimsSection(study), findingsSection(study), methodSection(study), variationSection(study),
+    neighbourLinks(study)].filter(Boolean));
+}
+
+/* The studies that the gallery said it has, in the order of the lecture; null: the page was opened on its own. */
+function lectureOf(study) {
+  const asked = new URLSearchParams(location.search).get("gallery");
+  return asked === null ? null : study.lecture.filter((other) => asked.split(",").includes(other.study));
+}
+
+function neighbourLinks(study) {
+  const shown = lectureOf(study) || [], names = shown.map((other) => other.study), at = names.indexOf(study.study);
+  const link = (other, rel, label, text) => other ? el("a", { rel, href: studyAddress(other.study, "../", names) },
+    el("span", { class: "soft small" }, label), el("span", {}, text((language === "ru" && other.ru) || other.title))) : el("span", {});
+  if (at < 0 || names.length < 2) return null;
+  return el("nav", { class: "neighbours", "aria-label": say("The studies beside this one") },
+    link(shown[at - 1], "prev", say("Previous study"), (title) => `← ${title}`), link(shown[at + 1], "next", say("Next study"), (title) => `${title} →`));
+}
+
+/* Small ones on top as well: a lecturer goes on without scrolling. */
+function wayBack(study) {
+  const shown = study && lectureOf(study);
+  if (!shown) return null;
+  const names = shown.map((other) => other.study), at = names.indexOf(study.study);
+  const link = (other, rel, text) => other && at >= 0 ? el("a", { rel, title: (language === "ru" && other.ru) || other.title, href: studyAddress(other.study, "../", names) }, text) : null;
+  return el("p", { class: "small back" }, el("a", { href: `../index.html?lang=${language}` }, say("All studies")),
+    ...[link(shown[at - 1], "prev", `← ${say("previous")}`), link(shown[at + 1], "next", `${say("next")} →`)].filter(Boolean));
 }
 
 function studyHead(data, title, lead) {
   document.querySelector(".skip").textContent = say("Skip to the results");
-  const back = new URLSearchParams(location.search).has("gallery") ? el("p", { class: "small back" }, el("a", { href: `../index.html?lang=${language}` }, `← ${say("All studies")}`)) : null;
   return [el("div", { class: "topline" }, el("span", { class: "brand" }, mark(), "Ravine"),
     el("span", { class: "choice" }, languageSwitch(data), el("button", { type: "button", class: "plain", id: "theme", onclick: switchTheme }, ""))),
-  ...[back].filter(Boolean), el("h1", {}, title), el("p", { class: "lead" }, lead)];
+  ...[wayBack(data.study)].filter(Boolean), el("h1", {}, title), el("p", { class: "lead" }, lead)];
 }
 
 function studyFacts(data) {

@@ -12,7 +12,9 @@
 
 struct rv_dense {
     dnnl_engine_t engine;
-    dnnl_memory_desc_t x, gy, gy_turned;             /* bf16, in rows; [out, rows] */
+    rv_dense_shape shape;
+    dnnl_memory_desc_t x, gy;                        /* bf16, in rows; of one part, as what follows */
+    dnnl_memory_desc_t x_whole, gy_turned;           /* of the product of the weights; [out, rows] */
     dnnl_memory_desc_t y, gx, gw;                    /* float32, in rows */
     dnnl_memory_desc_t w, w_turned;                  /* float32 as callers hold it: [out, in]; [in, out] */
     dnnl_memory_desc_t forward_w, data_w;            /* as the products want it */
@@ -26,13 +28,18 @@ bool rv_dense_possible(void)
     return strcmp(rv_limits_bf16(), "none") != 0;
 }
 
-/* [rows, columns] in rows, or (turned) the transpose of what lies so. */
-static dnnl_memory_desc_t describe(int64_t rows, int64_t columns, dnnl_data_type_t type, bool turned)
+/* [rows, columns] in rows, or (turned) the transpose of what lies so, ld elements in a row. */
+static dnnl_memory_desc_t describe_in(int64_t rows, int64_t columns, int64_t ld, dnnl_data_type_t type, bool turned)
 {
     dnnl_memory_desc_t desc;
-    const dnnl_dims_t dims = {rows, columns}, strides = {turned ? 1 : columns, turned ? rows : 1};
+    const dnnl_dims_t dims = {rows, columns}, strides = {turned ? 1 : ld, turned ? ld : 1};
     dnnl_memory_desc_init_by_strides(&desc, 2, dims, type, strides);
     return desc;
+}
+
+static dnnl_memory_desc_t describe(int64_t rows, int64_t columns, dnnl_data_type_t type, bool turned)
+{
+    return describe_in(rows, columns, turned ? rows : columns, type, turned);
 }
 
 /* c (+)= a b; b with a layout left open gets the library's choice. */
@@ -95,19 +102,22 @@ static dnnl_status_t make_data(rv_dense *d)
     return status;
 }
 
-static dnnl_status_t make(rv_dense *d, int64_t rows, int64_t in, int64_t out)
+static dnnl_status_t make(rv_dense *d)
 {
     int64_t block, stride;
+    const int64_t in = d->shape.in, out = d->shape.out;
+    const int64_t rows = d->shape.rows / d->shape.row_parts, part = out / d->shape.weight_parts;
     const dnnl_dims_t forward = {in, out}, data = {out, in};
     d->x = describe(rows, in, dnnl_bf16, false);
     d->gy = describe(rows, out, dnnl_bf16, false);
-    d->gy_turned = describe(out, rows, dnnl_bf16, true);
+    d->x_whole = describe(d->shape.rows, in, dnnl_bf16, false);
+    d->gy_turned = describe_in(part, d->shape.rows, out, dnnl_bf16, true);
     d->y = describe(rows, out, dnnl_f32, false);
     d->gx = describe(rows, in, dnnl_f32, false);
-    d->gw = describe(out, in, dnnl_f32, false);
+    d->gw = describe(part, in, dnnl_f32, false);
     d->w = describe(out, in, dnnl_f32, false);
     d->w_turned = describe(in, out, dnnl_f32, true);
-    dnnl_memory_desc_t x = d->x;
+    dnnl_memory_desc_t x = d->x_whole;
     dnnl_status_t status = dnnl_engine_create(&d->engine, dnnl_cpu, 0);
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_by_tag(&d->forward_w, 2, forward, dnnl_bf16, dnnl_format_tag_any);
@@ -126,15 +136,16 @@ static dnnl_status_t make(rv_dense *d, int64_t rows, int64_t in, int64_t out)
     return status;
 }
 
-rv_status rv_dense_new(rv_dense **made, int64_t rows, int64_t in, int64_t out, bool data, rv_error *err)
+rv_status rv_dense_new(rv_dense **made, rv_dense_shape shape, bool data, rv_error *err)
 {
     *made = NULL;
     rv_dense *dense = calloc(1, sizeof *dense);
     if (!dense)
         return rv_fail(err, RV_E_MEMORY, "bf16 products: out of memory");
+    dense->shape = shape;
     dense->has_data = data;
     const int threads = rv_onednn_threads(1); /* oneDNN plans for the number it sees */
-    const rv_status status = rv_onednn_check(make(dense, rows, in, out), "bf16 products", err);
+    const rv_status status = rv_onednn_check(make(dense), "bf16 products", err);
     rv_onednn_threads(threads);
     if (status == RV_OK)
         *made = dense;
@@ -212,28 +223,42 @@ static rv_status run_product(const rv_dense *d, const rv_step *step, rv_step_ope
     return rv_step_run(step, d->engine, operands, 3, scratch, "bf16 product", err);
 }
 
-rv_status rv_dense_forward(const rv_dense *dense, const void *packed, const uint16_t *x, float *y, void *scratch,
-                           rv_error *err)
+/* Elements before part `part` of n in `parts` of so many elements each. */
+static int64_t before(int part, int64_t n, int parts, int64_t each)
 {
-    return run_product(dense, &dense->forward, (rv_step_operand){DNNL_ARG_SRC, &dense->x, x},
-                       (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->forward_w, packed},
-                       (rv_step_operand){DNNL_ARG_DST, &dense->y, y}, scratch, err);
+    return n / parts * part * each;
 }
 
-rv_status rv_dense_data(const rv_dense *dense, const void *packed, const uint16_t *gy, bool add, float *gx,
+rv_status rv_dense_forward(const rv_dense *dense, int part, const void *packed, const uint16_t *x, float *y,
+                           void *scratch, rv_error *err)
+{
+    const rv_dense_shape *s = &dense->shape;
+    return run_product(dense, &dense->forward,
+                       (rv_step_operand){DNNL_ARG_SRC, &dense->x, x + before(part, s->rows, s->row_parts, s->in)},
+                       (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->forward_w, packed},
+                       (rv_step_operand){DNNL_ARG_DST, &dense->y, y + before(part, s->rows, s->row_parts, s->out)},
+                       scratch, err);
+}
+
+rv_status rv_dense_data(const rv_dense *dense, int part, const void *packed, const uint16_t *gy, bool add, float *gx,
                         void *scratch, rv_error *err)
 {
+    const rv_dense_shape *s = &dense->shape;
     const char *w = (const char *)packed + forward_bytes(dense);
-    return run_product(dense, add ? &dense->data_add : &dense->data, (rv_step_operand){DNNL_ARG_SRC, &dense->gy, gy},
+    return run_product(dense, add ? &dense->data_add : &dense->data,
+                       (rv_step_operand){DNNL_ARG_SRC, &dense->gy, gy + before(part, s->rows, s->row_parts, s->out)},
                        (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->data_w, w},
-                       (rv_step_operand){DNNL_ARG_DST, &dense->gx, gx}, scratch, err);
+                       (rv_step_operand){DNNL_ARG_DST, &dense->gx, gx + before(part, s->rows, s->row_parts, s->in)},
+                       scratch, err);
 }
 
-rv_status rv_dense_weight(const rv_dense *dense, const uint16_t *gy, const uint16_t *x, bool add, float *gw,
+rv_status rv_dense_weight(const rv_dense *dense, int part, const uint16_t *gy, const uint16_t *x, bool add, float *gw,
                           void *scratch, rv_error *err)
 {
+    const rv_dense_shape *s = &dense->shape;
     return run_product(dense, add ? &dense->weight_add : &dense->weight,
-                       (rv_step_operand){DNNL_ARG_SRC, &dense->gy_turned, gy},
-                       (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->x, x},
-                       (rv_step_operand){DNNL_ARG_DST, &dense->gw, gw}, scratch, err);
+                       (rv_step_operand){DNNL_ARG_SRC, &dense->gy_turned, gy + before(part, s->out, s->weight_parts, 1)},
+                       (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->x_whole, x},
+                       (rv_step_operand){DNNL_ARG_DST, &dense->gw, gw + before(part, s->out, s->weight_parts, s->in)},
+                       scratch, err);
 }

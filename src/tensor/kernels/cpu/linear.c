@@ -48,47 +48,48 @@ static inline targets targets_at(targets t, int64_t at, int64_t column)
     return (targets){t.gz ? t.gz + at : NULL, t.gz_bf16 ? t.gz_bf16 + at : NULL, t.gbias ? t.gbias + column : NULL};
 }
 
-/* One vector of n lanes of `rows` rows. */
-RV_INLINE void start_at(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, targets to,
+/* One vector of n lanes of `rows` rows, ld apart. */
+RV_INLINE void start_at(rv_activation act, int rows, int64_t ld, const float *stored, const float *gy, targets to,
                         size_t n)
 {
     vf sum = vf_zero();
     for (int r = 0; r < rows; r++) {
-        vf g = vf_load_n(gy + r * width, n);
+        vf g = vf_load_n(gy + r * ld, n);
         if (act != RV_ACT_NONE) {
-            vf s = vf_load_n(stored + r * width, n);
+            vf s = vf_load_n(stored + r * ld, n);
             g *= vf_activation_slope(act, s, s);
         }
         if (to.gz)
-            vf_store_n(to.gz + r * width, g, n);
+            vf_store_n(to.gz + r * ld, g, n);
         if (to.gz_bf16)
-            vf_store_bf16_n(to.gz_bf16 + r * width, g, n);
+            vf_store_bf16_n(to.gz_bf16 + r * ld, g, n);
         sum += g;
     }
     if (to.gbias)
         vf_store_n(to.gbias, vf_load_n(to.gbias, n) + sum, n);
 }
 
-RV_INLINE void start_rows(rv_activation act, int rows, int64_t width, const float *stored, const float *gy, targets to)
+RV_INLINE void start_rows(rv_activation act, int rows, int64_t width, int64_t ld, const float *stored, const float *gy,
+                          targets to)
 {
     const int64_t whole = width - width % RV_LANES;
     for (int64_t j = 0; j < whole; j += RV_LANES)
-        start_at(act, rows, width, stored + j, gy + j, targets_at(to, j, j), RV_LANES);
+        start_at(act, rows, ld, stored + j, gy + j, targets_at(to, j, j), RV_LANES);
     if (whole < width)
-        start_at(act, rows, width, stored + whole, gy + whole, targets_at(to, whole, whole), (size_t)(width - whole));
+        start_at(act, rows, ld, stored + whole, gy + whole, targets_at(to, whole, whole), (size_t)(width - whole));
 }
 
-RV_INLINE void start_of(rv_activation act, int64_t rows, int64_t width, const float *stored, const float *gy,
-                        targets to)
+RV_INLINE void start_of(rv_activation act, int64_t rows, int64_t width, int64_t ld, const float *stored,
+                        const float *gy, targets to)
 {
     int64_t r = 0;
     for (; r + TOGETHER <= rows; r += TOGETHER)
-        start_rows(act, TOGETHER, width, stored + r * width, gy + r * width, targets_at(to, r * width, 0));
+        start_rows(act, TOGETHER, width, ld, stored + r * ld, gy + r * ld, targets_at(to, r * ld, 0));
     for (; r < rows; r++)
-        start_rows(act, 1, width, stored + r * width, gy + r * width, targets_at(to, r * width, 0));
+        start_rows(act, 1, width, ld, stored + r * ld, gy + r * ld, targets_at(to, r * ld, 0));
 }
 
-static void start(rv_activation act, int64_t rows, int64_t width, const float *y, const float *slope,
+static void start(rv_activation act, int64_t rows, int64_t width, int64_t ld, const float *y, const float *slope,
                   const float *gy, float *gz, uint16_t *gz_bf16, bool add, float *gbias)
 {
     /* Without an activation nothing is read from here, but pointers are moved. */
@@ -96,7 +97,7 @@ static void start(rv_activation act, int64_t rows, int64_t width, const float *y
     const targets to = {gz, gz_bf16, gbias};
     for (int64_t j = 0; gbias && !add && j < width; j++)
         gbias[j] = 0;
-    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, stored, gy, to))
+    RV_ACTIVATION_SWITCH(act, start_of((rv_activation)ACT, rows, width, ld, stored, gy, to))
 }
 
 static void round_bf16(int64_t n, const float *x, uint16_t *y)

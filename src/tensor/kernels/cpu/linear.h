@@ -11,8 +11,8 @@ struct rv_cpu_linear {
      * slope [rows, width]: as rv_cpu_activation.forward has it; NULL: not wanted. */
     void (*finish)(rv_activation act, int64_t rows, int64_t width, float *y, const float *bias, float *slope);
     /* gz = gy act', from the result y or the stored slope; gbias (+)= its column sums.
-     * gz and gz_bf16 [rows, width], gbias [width]: NULL: not wanted. */
-    void (*start)(rv_activation act, int64_t rows, int64_t width, const float *y, const float *slope,
+     * gz and gz_bf16 [rows, width], gbias [width]: NULL: not wanted.  Rows stand ld apart. */
+    void (*start)(rv_activation act, int64_t rows, int64_t width, int64_t ld, const float *y, const float *slope,
                   const float *gy, float *gz, uint16_t *gz_bf16, bool add, float *gbias);
     /* y = x rounded to bf16, both [n]. */
     void (*round)(int64_t n, const float *x, uint16_t *y);

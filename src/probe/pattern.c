@@ -1,5 +1,5 @@
 /* Pictures in black and white.  Invariant: a pattern is square and has bright and dark cells. */
-#include "studies/pattern.h"
+#include "probe/pattern.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -1,8 +1,8 @@
 /* A plane of networks that is trained as a whole: point(i, j) = origin + scale (a up + b right) for
  * the cell in row i and column j of a square, a and b counted from its middle.
  * Source: Skorokhodov, Burtsev 2019, section 3. */
-#ifndef RV_STUDIES_PATTERN_PLANE_H
-#define RV_STUDIES_PATTERN_PLANE_H
+#ifndef RV_PROBE_PATTERN_PLANE_H
+#define RV_PROBE_PATTERN_PLANE_H
 
 #include "ravine/core.h"
 

@@ -1,6 +1,6 @@
 /* The plane of networks and its gradient, back through the projection that keeps its axes orthogonal
  * and of one length. */
-#include "studies/pattern_plane.h"
+#include "probe/pattern_plane.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* A square picture in black and white, that a loss surface is to show: one of the house's own,
  * random cells, or a file of the user's. */
-#ifndef RV_STUDIES_PATTERN_H
-#define RV_STUDIES_PATTERN_H
+#ifndef RV_PROBE_PATTERN_H
+#define RV_PROBE_PATTERN_H
 
 #include "ravine/core.h"
 
