@@ -19,7 +19,8 @@ static const char *config_for(const char *optimizer)
 {
     const rv_method *method = NULL;
     if (rv_method_lookup(optimizer, &method, NULL) == RV_OK && method->layer_shape != NULL)
-        return help_config("{'workload': 'modular-perceptron', 'optimizer': '%s', 'train': {'steps': %d, 'batch': 8, 'eval_every': 2,"
+        return help_config("{'workload': 'modular-perceptron', 'workload_params': {'p': 7, 'hidden': 8},"
+                           " 'optimizer': '%s', 'train': {'steps': %d, 'batch': 8, 'eval_every': 2,"
                            " 'log_every': 1, 'checkpoint_every': 2, 'accumulate': 2, 'clip': 0.5, 'target': null}}", optimizer, STEPS);
     return help_config("{'workload': 'linear-regression', 'optimizer': '%s', 'train': {'steps': %d, 'eval_every': 2,"
                        " 'log_every': 1, 'checkpoint_every': 2, 'accumulate': 2, 'clip': 0.5}}", optimizer, STEPS);
