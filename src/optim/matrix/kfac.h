@@ -6,13 +6,15 @@
 #include "core/arena.h"
 #include "ravine/kfac.h"
 
-#define RV_KFAC_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                              \
-    REAL(damping, 1e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the curvature") \
-    REAL(factor_decay, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the factors")                       \
-    REAL(kl_clip, 1e-3, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "bound of the step's length in the Fisher norm; 0: none") \
-    INT(factor_update_steps, 1, 1, 1e15, RV_PARAM_LOG, "steps between changes of the factors")     \
-    INT(inverse_update_steps, 1, 1, 1e15, RV_PARAM_LOG, "steps between eigendecompositions or inverses") \
+/* Rows of both tables: damping, clip, factors and inverses are the defaults. */
+#define RV_KFAC_ROWS(REAL, INT, CHOICE, damping_, clip, factors, inverses)                          \
+    REAL(damping, damping_, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_LO | RV_PARAM_OPEN_HI, "added to the curvature") \
+    REAL(factor_decay, 0.95, 0, 1, RV_PARAM_OPEN_HI, "decay of the factors")                        \
+    REAL(kl_clip, clip, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "bound of the step's length in the Fisher norm; 0: none") \
+    INT(factor_update_steps, factors, 1, 1e15, RV_PARAM_LOG, "steps between changes of the factors") \
+    INT(inverse_update_steps, inverses, 1, 1e15, RV_PARAM_LOG, "steps between eigendecompositions or inverses") \
     CHOICE(method, "eigen|inverse", "eigen", "how the damped curvature is inverted")
+#define RV_KFAC_PARAMS(REAL, INT, BOOL, CHOICE, TEXT) RV_KFAC_ROWS(REAL, INT, CHOICE, 1e-3, 1e-3, 1, 1)
 RV_PARAM_STRUCT(rv_kfac_values, RV_KFAC_PARAMS);
 
 enum { RV_KFAC_EIGEN, RV_KFAC_INVERSE };

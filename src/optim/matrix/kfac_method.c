@@ -15,9 +15,9 @@
 
 #define KFAC_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                          \
     RV_HP_LR(REAL, 0.1)                                                                                     \
-    REAL(momentum, 0.9, 0, 1, RV_PARAM_OPEN_HI, "decay of the buffer; 0: no buffer")                        \
+    REAL(momentum, 0, 0, 1, RV_PARAM_OPEN_HI, "decay of the buffer; 0: no buffer")                        \
     RV_HP_DECOUPLED(REAL, 0)                                                                                \
-    RV_KFAC_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                           \
+    RV_KFAC_ROWS(REAL, INT, CHOICE, 1e-2, 1e-2, 5, 20)                                                      \
     CHOICE(labels, "data|sampled", "data", "labels of the output gradients: the data's, or drawn from the model") \
     CHOICE(scale, "example|mean", "example", "output gradients of one example's loss, or of the mean over the batch") \
     CHOICE(start, "mean|identity", "mean", "factors begin as the mean of those seen, or at the identity")   \
@@ -281,7 +281,8 @@ const rv_method rv_method_kfac = {
                            "that its damping counts N^2 times as much), and factors begin as the paper's running mean.  labels "
                            "sampled is the paper's Fisher matrix at the price of a second pass, data the empirical one of the "
                            "reference.  Tensors of no layer go to adamw.  No factored Tikhonov split of the damping, no "
-                           "rescaling by a quadratic model.  stagger is ours",
+                           "rescaling by a quadratic model.  While kl_clip bounds the step its length does not depend on lr.  Defaults "
+                           "of damping, kl_clip and both periods, and stagger, are ours",
              .params = &kfac_method_table,
              .state = "b: like the tensor, only with momentum > 0; of each layer a, a_basis: width x width, g, g_basis: out x "
                       "out, and with method eigen the eigenvalues a_values, g_values",
