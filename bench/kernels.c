@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "graph/attr.h"
-#include "graph/op.h"
+#include "graph/cut.h"
 #include "tensor/kernels/cpu/cpu.h"
 #include "tensor/limits.h"
 
@@ -114,7 +114,7 @@ static size_t bytes(const bench_call *b, size_t (*of)(const rv_node *))
 static bool set_up(bench_call *b, const bench_case *c, bool bf16)
 {
     rv_error err = {0};
-    b->node = (rv_node){.op = c->op, .name = "bench", .attr = c->attr, .bf16 = bf16};
+    b->node = (rv_node){.op = c->op, .name = "bench", .attr = c->attr, .bf16 = bf16, .wants_first = true};
     for (int i = 0; i < RV_OP_INPUTS && (i == 0 || c->in[i].rank > 0); i++) {
         b->node.in[i] = i + 1;
         b->node.in_shape[i] = c->in[i];
@@ -140,12 +140,14 @@ static bool set_up(bench_call *b, const bench_case *c, bool bf16)
     b->call.out = own(b, out);
     b->call.saved = own(b, bytes(b, b->kernels->saved));
     b->call.scratch = own(b, bytes(b, b->kernels->scratch));
+    b->call.work = own(b, bytes(b, b->kernels->work));
     const size_t packed = bytes(b, b->kernels->packed);
     if (packed > 0) {
         void *to = own(b, packed);
         b->call.packed = to;
-        if (b->kernels->pack(&b->node, prepared, b->call.in[1], to, &err) != RV_OK)
-            return false;
+        for (int part = 0; part < RV_PACK_PARTS; part++)
+            if (b->kernels->pack(&b->node, prepared, b->call.in[1], to, part, &err) != RV_OK)
+                return false;
     }
     return true;
 }
@@ -160,17 +162,25 @@ static void tear_down(bench_call *b)
 
 /* ---- timing ----------------------------------------------------------- */
 
-typedef rv_status kernel(const rv_call *call, rv_error *err);
+/* All units of a call, stage by stage. */
+static void run_call(const rv_kernels *kernels, rv_call call, bool backward)
+{
+    const rv_cut cut = rv_cut_asked(kernels, call.node, backward);
+    for (call.stage = 0; call.stage < cut.stages; call.stage++) {
+        call.end = cut.units[call.stage];
+        (backward ? kernels->backward : kernels->forward)(&call, NULL);
+    }
+}
 
 /* Seconds of one call: the best of many runs of about a millisecond. */
-static double seconds_of(kernel *run, const rv_call *call)
+static double seconds_of(const bench_call *b, bool backward)
 {
     int repeats = 1;
     double best = 1e9;
     for (int runs = 0; runs < 60;) {
         const double start = rv_clock();
         for (int i = 0; i < repeats; i++)
-            run(call, NULL);
+            run_call(b->kernels, b->call, backward);
         const double seconds = rv_clock() - start;
         if (seconds < 0.5e-3) {
             repeats *= 2;
@@ -190,8 +200,8 @@ static void run_case(const bench_case *c, bool bf16, const rv_limits *limits)
         return;
     }
     const rv_cost cost = c->op->cost(&b.node);
-    const double forward = seconds_of(b.kernels->forward, &b.call);
-    const double backward = seconds_of(b.kernels->backward, &b.call);
+    const double forward = seconds_of(&b, false);
+    const double backward = seconds_of(&b, true);
     const double peak = bf16 ? limits->bf16_gflops : limits->f32_gflops, flops = cost.flops * 1e-9;
     printf("%-14s %-30s %9.1f %8.1f %5.1f %7.1f | %9.1f %8.1f %5.1f\n", c->op->name, c->label, forward * 1e6,
            flops / forward, 100 * flops / forward / peak, cost.bytes / forward * 1e-9, backward * 1e6,

@@ -130,7 +130,7 @@ static void bench_rows(const bench *b, size_t rows, size_t width)
     char text[96];
     snprintf(text, sizeof text, "layer norm [%zu, %zu]: forward", rows, width);
     MEASURE(b, text, 0, 2 * array,
-            rv_cpu()->norm->rows_forward(&norm, b->vectors, 1e-5f, b->c, b->b));
+            rv_cpu()->norm->rows_forward(&norm, b->vectors, 1e-5f, b->c, NULL, b->b));
     snprintf(text, sizeof text, "layer norm [%zu, %zu]: backward", rows, width);
     MEASURE(b, text, 0, 3 * array,
             rv_cpu()->norm->rows_backward(&norm, b->b, b->c, b->d, false, b->vectors + 4096));

@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "core/arena.h"
 #include "core/text.h"
 #include "optim/method.h"
@@ -23,12 +27,25 @@ typedef struct copy_job {
     int parts;
 } copy_job;
 
+/* Copies past the caches, which need not read what is written over: a third of the traffic of a plain copy. */
+static void stream(char *to, const char *from, size_t bytes)
+{
+    size_t at = 0;
+#if defined(__SSE2__)
+    for (; at + 64 <= bytes && (uintptr_t)to % 16 == 0; at += 64)
+        for (size_t i = at; i < at + 64; i += 16)
+            _mm_stream_si128((__m128i *)(void *)(to + i), _mm_loadu_si128((const __m128i *)(const void *)(from + i)));
+    _mm_sfence();
+#endif
+    memcpy(to + at, from + at, bytes - at);
+}
+
 static void copy_part(void *context, int task, int worker)
 {
     (void)worker;
     const copy_job *job = context;
     const size_t part = job->bytes / (size_t)job->parts / 64 * 64, at = (size_t)task * part;
-    memcpy(job->to + at, job->from + at, task == job->parts - 1 ? job->bytes - at : part);
+    stream(job->to + at, job->from + at, task == job->parts - 1 ? job->bytes - at : part);
 }
 
 static int ascending(const void *a, const void *b)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "core/file.h"
 #include "core/text.h"
 
 const cli_option common_options[] = {
@@ -151,6 +152,21 @@ const char *cli_data(const cli_line *cli)
 {
     const char *data = cli_value(cli, "data", getenv("RAVINE_DATA"));
     return data && *data ? data : NULL;
+}
+
+bool cli_folders_ok(const cli_line *cli)
+{
+    const char *data = cli_value(cli, "data", NULL), *out = cli_value(cli, "out", NULL);
+    if (data && *data && !rv_is_folder(data)) {
+        cli_usage(cli, "--data: expected a folder of data sets, found %s '%s'; without --data every workload has procedural data",
+                  rv_file_exists(data) ? "a file" : "nothing at", data);
+        return false;
+    }
+    if (out && !*out) {
+        cli_usage(cli, "--out: expected a path, found an empty word");
+        return false;
+    }
+    return true;
 }
 
 int cli_processors(void)

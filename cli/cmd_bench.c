@@ -82,11 +82,10 @@ static int print_plan(const cli_line *cli, const char *suite, const rv_bench_opt
 
 static int print_scores(const char *dir)
 {
-    char path[512];
+    char path[RV_PATH_SIZE];
     json_t *bench;
     rv_error err;
-    snprintf(path, sizeof path, "%s/bench.json", dir);
-    if (rv_json_read(path, &bench, &err) != RV_OK)
+    if (rv_path_join(path, dir, "bench.json", &err) != RV_OK || rv_json_read(path, &bench, &err) != RV_OK)
         return cli_error(&err);
     json_t *scores = json_incref(json_object_get(bench, "scores"));
     json_decref(bench);
@@ -98,8 +97,8 @@ static rv_status write_score(const char *dir, rv_error *err)
 {
     rv_trials *trials = NULL;
     rv_ruleset *ruleset = NULL;
-    char path[512], *json = NULL;
-    snprintf(path, sizeof path, "%s/score.json", dir);
+    char path[RV_PATH_SIZE], *json = NULL;
+    RV_TRY(rv_path_join(path, dir, "score.json", err));
     RV_TRY(rv_trials_read(&trials, &ruleset, &dir, 1, &(rv_trials_options){0}, err));
     rv_status status =
         rv_score_report(&json, trials, ruleset, &(rv_score_report_options){.resamples = RV_SCORE_RESAMPLES}, err);
@@ -113,10 +112,9 @@ static rv_status write_score(const char *dir, rv_error *err)
 
 static int finish(const cli_line *cli, const char *dir)
 {
-    char report[512], *table = NULL;
+    char report[RV_PATH_SIZE], *table = NULL;
     rv_error err;
-    snprintf(report, sizeof report, "%s/report.html", dir);
-    if (write_score(dir, &err) != RV_OK || rv_report_write(dir, report, &err) != RV_OK)
+    if (rv_path_join(report, dir, "report.html", &err) != RV_OK || write_score(dir, &err) != RV_OK || rv_report_write(dir, report, &err) != RV_OK)
         return cli_error(&err);
     if (cli_has(cli, "json"))
         return print_scores(dir);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/kinds.h"
@@ -257,21 +258,38 @@ static const char *nearest_topic(const char *name)
     return rv_text_nearest(name, names, count);
 }
 
-static void print_indented(const char *text)
+/* How much of a line fits: all of it, or as many words as do; a word that is longer stands whole. */
+static size_t fitting(const char *line, size_t length, size_t width)
+{
+    size_t end = length;
+    if (length > width) {
+        for (end = width; end > 0 && line[end] != ' ';)
+            end--;
+        for (end = end > 0 ? end : width; end < length && line[end] != ' ';)
+            end++;
+    }
+    return end;
+}
+
+static void print_indented(const char *text, size_t width)
 {
     for (const char *line = text; *line;) {
-        size_t length = strcspn(line, "\n");
-        printf("  %.*s\n", (int)length, line);
-        line += length + (line[length] == '\n');
+        size_t length = strcspn(line, "\n"), end = fitting(line, length, width);
+        printf("  %.*s\n", (int)end, line);
+        line += end + strspn(line + end, " ");
+        line += *line == '\n';
     }
 }
 
+/* Prose is broken into lines for a person who looks; what can be copied stays as it is. */
 static void print_topic(const topic *t)
 {
+    const size_t looked_at = isatty(STDOUT_FILENO) ? (size_t)cli_width() - 2 : SIZE_MAX;
     printf("%s: %s (%s)\n", t->name, t->title, t->kind);
     for (int i = 0; i < t->parts; i++) {
+        bool data = strcmp(t->part[i].head, "definition") == 0 || strcmp(t->part[i].head, "recipe") == 0;
         printf("\n%s\n", t->part[i].head);
-        print_indented(t->part[i].text);
+        print_indented(t->part[i].text, data ? SIZE_MAX : looked_at);
     }
     print_params(t->params);
 }

@@ -1,16 +1,16 @@
 /* ravine export: logs and weights in the formats of other programs. */
-#include <stdio.h>
 
 #include "cli/command.h"
+#include "core/file.h"
 #include "ravine/report.h"
 #include "ravine/tensor.h"
 
 /* The weights of a run folder, rewritten as npz or safetensors. */
 static rv_status export_weights(const char *run, const char *out, bool npz, rv_error *err)
 {
-    char path[512];
+    char path[RV_PATH_SIZE];
     rv_array_set set;
-    snprintf(path, sizeof path, "%s/weights.safetensors", run);
+    RV_TRY(rv_path_join(path, run, "weights.safetensors", err));
     RV_TRY(rv_safetensors_read(path, &set, err));
     rv_status status = npz ? rv_npz_write(out, set.arrays, set.count, err)
                            : rv_safetensors_write(out, set.arrays, set.count, set.metadata, err);

@@ -1,7 +1,7 @@
 /* ravine index: the table of runs, made again from the run folders. */
-#include <stdio.h>
 
 #include "cli/command.h"
+#include "core/file.h"
 #include "trial/index.h"
 
 static int run(const cli_line *cli)
@@ -11,10 +11,9 @@ static int run(const cli_line *cli)
     static const char *const actions[] = {"rebuild"};
     if (cli_choice(cli, "", cli->argument[0], actions, 1) < 0)
         return EXIT_USAGE;
-    if (rv_index_rebuild(dir, &err) != RV_OK)
+    char path[RV_PATH_SIZE];
+    if (rv_path_join(path, dir, "index.sqlite", &err) != RV_OK || rv_index_rebuild(dir, &err) != RV_OK)
         return cli_error(&err);
-    char path[512];
-    snprintf(path, sizeof path, "%s/index.sqlite", dir);
     return cli_print_path(cli, "index", path);
 }
 

@@ -15,12 +15,17 @@ static json_t *list_json(const cli_kind *kind, const char *glob)
     return list;
 }
 
-static void list_text(const cli_kind *kind, const char *glob)
+/* How many they are. */
+static int list_text(const cli_kind *kind, const char *glob)
 {
     const char *name, *title;
+    int count = 0;
     for (int i = 0; kind->at(i, &name, &title); i++)
-        if (name && rv_text_match(glob, name))
+        if (name && rv_text_match(glob, name)) {
             printf("  %-24s %s\n", name, title);
+            count++;
+        }
+    return count;
 }
 
 static int print_json(int first, int last, const char *glob)
@@ -44,11 +49,14 @@ static int run(const cli_line *cli)
     int first = kind == CLI_KINDS ? 0 : kind, last = kind == CLI_KINDS ? CLI_KINDS - 1 : kind;
     if (cli_has(cli, "json"))
         return print_json(first, last, glob);
+    int count = 0;
     for (int k = first; k <= last; k++) {
         if (first != last)
             printf("%s%s\n", k > first ? "\n" : "", cli_kinds[k].name);
-        list_text(&cli_kinds[k], glob);
+        count += list_text(&cli_kinds[k], glob);
     }
+    if (count == 0 && !cli_has(cli, "quiet"))
+        fprintf(stderr, "ravine list: no name matches '%s'\n", glob);
     return EXIT_DONE;
 }
 

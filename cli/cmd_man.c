@@ -1,6 +1,5 @@
 /* ravine man: the manual page, made from the command table. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/command.h"
 
@@ -75,7 +74,7 @@ static void page(FILE *out)
     roff_options(out, common_options);
     fputs(".SH ENVIRONMENT\n.TP\n\\fBRAVINE_DATA\\fR\nFolder of data sets, as \\-\\-data.\n"
          ".TP\n\\fBRAVINE_SET\\fR\nParameters \"a=b,c=d\" that come before those of \\-\\-set.\n"
-         ".TP\n\\fBRAVINE_ISA\\fR\nUse this instruction set: baseline, avx2 or avx512.\n"
+         ".TP\n\\fBRAVINE_ISA\\fR\nUse this instruction set: baseline, avx2, avx512 or avx512_bf16.\n"
          ".TP\n\\fBNO_COLOR\\fR\nNo colours and no bars.\n"
          ".SH EXIT STATUS\n0 done, 1 failed, 2 wrong use, 130 interrupted.\n", out);
 }

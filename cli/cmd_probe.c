@@ -95,10 +95,14 @@ static int run(const cli_line *cli)
     char *text = NULL;
     rv_error err = {0};
     progress bar;
+    static const char *const languages[] = {"en", "ru"};
+    int language = cli_choice(cli, "language", cli_value(cli, "lang", "en"), languages, 2);
+    if (language < 0)
+        return EXIT_USAGE;
     if (!cli_int(cli, "threads", cli_processors(), 1, 1024, &threads))
         return EXIT_USAGE;
     progress_init(&bar, cli_has(cli, "quiet"));
-    rv_measure_options options = {.dir = cli_value(cli, "out", NULL), .data = cli_data(cli), .threads = (int)threads,
+    rv_measure_options options = {.dir = cli_value(cli, "out", NULL), .data = cli_data(cli), .language = languages[language], .threads = (int)threads,
                                   .raw = cli_has(cli, "raw"), .other_data = cli_has(cli, "other-data"), .measures = cli->argument + 1, .measure_count = cli->count - 1,
                                   .with = with, .with_count = collect(cli, "with", with), .set = set,
                                   .set_count = collect(cli, "set", set), .stop = interrupt_flag(),
@@ -111,12 +115,13 @@ static int run(const cli_line *cli)
 }
 
 static const cli_option options[] = {
-    {"with", 'w', "CHECKPOINT", "a further point: of a plane, or where a line or curve goes; a folder of checkpoints: all of them", true},
+    {"with", 'w', "CHECKPOINT", "a further point, where a line or curve goes; a folder of checkpoints: all of them", true},
     {"raw", 0, NULL, "the weights that were stepped, not the averaged ones to evaluate", false},
     {"set", 's', "NAME=VALUE", "a parameter: seed=1, hessian.products=50, workload.dropout=0, train.precision=f64", true},
     {"threads", 't', "N", "workers; results do not depend on it", false},
     {"data", 0, "DIR", "folder of data sets, that of the training; default: RAVINE_DATA", false},
     {"other-data", 0, NULL, "measure on other data than the weights were trained on", false},
+    {"lang", 0, "en|ru", "language in which the page opens; both are in it", false},
     {"out", 'o', "DIR", "where results go; default: runs/probe/RUN-stepN", false},
     {NULL, 0, NULL, NULL, false},
 };
@@ -126,8 +131,9 @@ const cli_command command_probe = {
     .synopsis = "CHECKPOINT [MEASURE]...",
     .summary = "Measure at saved weights: curvature, sharpness, gradient noise, the loss around them",
     .description = "CHECKPOINT is the folder of a run, one of its checkpoints or its weights.safetensors, or one of them with @start\n"
-                   "behind it: the initial weights.  The file itself says which workload and data it belongs to.  Without a MEASURE the usual ones run; 'ravine list measures' shows all,\n"
-                   "'ravine explain hessian' the parameters of one.  DIR gets probe.json, index.html and the figures as CSV.",
+                   "behind it: the initial weights.  The file itself says which workload and data it belongs to.  Without a MEASURE\n"
+                   "the usual ones run; 'ravine list measures' shows all, 'ravine explain hessian' the parameters of one.\n"
+                   "DIR gets probe.json, index.html and the figures as CSV.",
     .examples = "  ravine probe runs/mnist-mlp-sgd-1a2b3c4d-s0\n"
                 "  ravine probe runs/mnist-mlp-sgd-1a2b3c4d-s0 hessian noise --set batches=16 --json\n"
                 "  ravine probe runs/A/checkpoint/step-000000001000.safetensors hessian --set train.precision=f64\n"

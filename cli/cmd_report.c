@@ -2,13 +2,15 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "core/file.h"
 #include "ravine/report.h"
 
 static int run(const cli_line *cli)
 {
-    char fallback[512];
+    char fallback[RV_PATH_SIZE];
     rv_error err;
-    snprintf(fallback, sizeof fallback, "%s/report.html", cli->argument[0]);
+    if (rv_path_join(fallback, cli->argument[0], "report.html", &err) != RV_OK)
+        return cli_error(&err);
     const char *out = cli_value(cli, "out", fallback);
     if (rv_report_write(cli->argument[0], out, &err) != RV_OK)
         return cli_error(&err);

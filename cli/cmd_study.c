@@ -208,22 +208,27 @@ static int run(const cli_line *cli)
         !cli_int(cli, "threads", cli_processors(), 1, 1024, &threads))
         return EXIT_USAGE;
     static const char *const languages[] = {"en", "ru"};
-    int language = cli_choice(cli, "language", cli_value(cli, "lang", "en"), languages, 2);
+    int language = cli_choice(cli, "--lang", cli_value(cli, "lang", "en"), languages, 2);
     if (language < 0)
         return EXIT_USAGE;
     int count = choose(cli, list), sets = 0;
     if (count == 0)
         return EXIT_USAGE;
-    if (cli_has(cli, "dry-run"))
-        return print_plan(cli, list, count);
     for (; sets < CLI_MAX && cli_each(cli, "set", sets); sets++)
         set[sets] = cli_each(cli, "set", sets);
-    session s = {.cli = cli, .results = json_array()};
-    progress_init(&s.bar, cli_has(cli, "quiet"));
+    session s = {.cli = cli};
     rv_study_options options = {.data = cli_data(cli), .language = languages[language], .seeds = (int)seeds, .quick = cli_has(cli, "quick"),
-                                .threads = (int)threads, .set = set, .set_count = sets,
-                                .stop = interrupt_flag(), .progress = show_progress, .note = show_note,
+                                .threads = (int)threads, .set = set, .set_count = sets, .progress = show_progress, .note = show_note,
                                 .context = &s};
+    rv_error err;
+    for (int i = 0; i < count; i++)
+        if (rv_study_options_check(list[i], &options, &err) != RV_OK)
+            return cli_error(&err);
+    if (cli_has(cli, "dry-run"))
+        return print_plan(cli, list, count);
+    s.results = json_array();
+    progress_init(&s.bar, cli_has(cli, "quiet"));
+    options.stop = interrupt_flag();
     int status = run_all(&s, list, count, &options);
     json_decref(s.results);
     if (status == EXIT_DONE && *options.stop) { /* it ended early and has its page: a long run goes on */
@@ -238,8 +243,8 @@ static const cli_option options[] = {
     {"quick", 0, NULL, "smaller and shorter; claims that need the full size are not judged", false},
     {"dry-run", 'n', NULL, "print the claims, and stop", false},
     {"seeds", 0, "N", "number of seeds; default: the study's own", false},
-    {"set", 0, "NAME=VALUE", "a parameter of the study", true},
-    {"threads", 0, "N", "workers; results do not depend on it", false},
+    {"set", 's', "NAME=VALUE", "a parameter of the study", true},
+    {"threads", 't', "N", "workers; default: one per processor; results do not depend on it", false},
     {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
     {"lang", 0, "en|ru", "language in which the page opens; both are in it", false},
     {"out", 'o', "DIR", "where results go; default: runs/study/NAME", false},

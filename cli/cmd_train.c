@@ -40,7 +40,16 @@ static double parse_duration(const char *text)
     return value * (unit - units == 2 ? 3600 : unit - units == 1 ? 60 : 1);
 }
 
-/* "3", "0..4", "0,2,5..7" -> seeds; their number, or 0 when not of this form. */
+static bool contains(const long *seeds, int count, long seed)
+{
+    for (int i = 0; i < count; i++)
+        if (seeds[i] == seed)
+            return true;
+    return false;
+}
+
+/* "3", "0..4", "0,2,5..7" -> seeds; their number, or 0 when not of this form or one is there twice: it
+ * would be the same run. */
 static int parse_seeds(const char *text, long *seeds)
 {
     int count = 0;
@@ -56,7 +65,7 @@ static int parse_seeds(const char *text, long *seeds)
                 return 0;
         }
         for (long seed = first; seed <= last; seed++) {
-            if (count == MAX_SEEDS)
+            if (count == MAX_SEEDS || contains(seeds, count, seed))
                 return 0;
             seeds[count++] = seed;
         }
@@ -231,8 +240,8 @@ static json_t *result_json(const session *s, int i)
     json_t *value = NULL;
     char *text;
     if (s->status[i] != RV_OK)
-        return json_pack("{s:s,s:s}", "status", rv_status_name(s->status[i]), "error",
-                         s->error[i].message[0] ? s->error[i].message : "stopped before it began");
+        return json_pack("{s:s,s:o}", "status", rv_status_name(s->status[i]), "error",
+                         rv_json_from_bytes(s->error[i].message[0] ? s->error[i].message : "stopped before it began"));
     text = rv_trial_result_json(&s->result[i]);
     if (text)
         rv_json_parse(text, strlen(text), "result", &value, NULL);
@@ -315,7 +324,7 @@ static int run(const cli_line *cli)
         !cli_int(cli, "keep", 0, 1, 1000000000, &keep))
         return EXIT_USAGE;
     if ((text = cli_value(cli, "seed", NULL)) && (count = parse_seeds(text, seeds)) == 0)
-        return cli_usage(cli, "--seed: expected seeds like 3, 0..4 or 0,2,5, found '%s'", text);
+        return cli_usage(cli, "--seed: expected up to %d different seeds like 3, 0..4 or 0,2,5, found '%s'", MAX_SEEDS, text);
     if ((text = cli_value(cli, "budget", NULL)) && (budget = parse_duration(text)) < 0)
         return cli_usage(cli, "--budget: expected a duration like 30s, 10m or 2h, found '%s'", text);
     session *s = calloc(1, sizeof *s);
@@ -341,9 +350,9 @@ static const cli_option options[] = {
     {"set", 's', "NAME=VALUE", "any parameter: lr=3e-4, train.steps=500, workload.width=64", true},
     {"config", 0, "FILE", "a JSON file with any part of a configuration", false},
     {"seed", 0, "SEEDS", "3, 0..4 or 0,2,5: one trial each", false},
-    {"budget", 0, "TIME", "of training: 30s, 10m, 2h", false},
-    {"threads", 't', "N", "workers of a trial; the result does not depend on it", false},
-    {"jobs", 'j', "N", "trials side by side", false},
+    {"budget", 0, "TIME", "of training: 30s, 10m, 2h; a bare number is seconds", false},
+    {"threads", 't', "N", "workers of a trial; default: one per processor, with -j one; no result depends on it", false},
+    {"jobs", 'j', "N", "trials side by side; default: 1", false},
     {"keep", 0, "STEPS", "every so many steps a checkpoint stays, in trajectory/: for 'ravine probe'", false},
     {"data", 0, "DIR", "folder of data sets; default: RAVINE_DATA", false},
     {"out", 'o', "DIR", "where run folders go; default: runs", false},

@@ -68,6 +68,8 @@ const char *cli_each(const cli_line *cli, const char *name, int i);
 bool cli_int(const cli_line *cli, const char *name, long fallback, long lo, long hi, long *out);
 /* The folder of data sets: --data, RAVINE_DATA, or NULL. */
 const char *cli_data(const cli_line *cli);
+/* Whether what --data and --out say can be what is meant; complains and returns false. */
+bool cli_folders_ok(const cli_line *cli);
 /* Number of processors that this process may use. */
 int cli_processors(void);
 

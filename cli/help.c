@@ -7,7 +7,8 @@
 void help_program(void)
 {
     printf("ravine %s - a laboratory for deep-learning optimizers\n\n"
-           "usage: ravine COMMAND [ARGUMENT]... [OPTION]...\n\ncommands:\n", rv_version());
+           "usage: ravine COMMAND [ARGUMENT]... [OPTION]...\n"
+           "       ravine --help | --version\n\ncommands:\n", rv_version());
     for (int i = 0; command_at(i); i++)
         printf("  %-12s %s\n", command_at(i)->name, command_at(i)->summary);
     fputs("\n'ravine COMMAND --help' tells the options of a command and ends with examples.\n\n"
@@ -29,9 +30,9 @@ static void print_options(const cli_option *options)
 
 void help_command(const cli_command *command)
 {
-    bool positional = command->synopsis[0] != '\0';
-    printf("usage: ravine %s%s%s [OPTION]...\n\n%s.\n", command->name, positional ? " " : "",
-           command->synopsis, command->summary);
+    bool positional = command->synopsis[0] != '\0', ended = command->summary[strlen(command->summary) - 1] == '.';
+    printf("usage: ravine %s%s%s [OPTION]...\n\n%s%s\n", command->name, positional ? " " : "",
+           command->synopsis, command->summary, ended ? "" : ".");
     if (command->description)
         printf("\n%s\n", command->description);
     fputs("\noptions:\n", stdout);

@@ -8,27 +8,28 @@
 
 #include "ravine/core.h"
 
-static volatile int asked;
-
-static void handle(int number)
-{
-    if (asked)
-        _exit(128 + number);
-    asked = number;
-}
-
-static sigset_t signals;
+static struct {
+    sigset_t signals;   /* that are waited for; written before the watcher starts */
+    double first;       /* when the first came; the watcher's alone */
+    volatile int asked; /* its number, or 0 */
+} state;
 
 /* coreutils' timeout sends its signal twice, to the process and to its group: that is one wish. */
 static const double AGAIN = 0.1; /* seconds */
 
+static void handle(int number)
+{
+    if (state.asked)
+        _exit(128 + number);
+    state.asked = number;
+}
+
 static void *watch(void *unused)
 {
-    double first = 0;
-    for (int number = 0; sigwait(&signals, &number) == 0;) {
-        if (!asked)
-            first = rv_clock();
-        else if (rv_clock() - first < AGAIN)
+    for (int number = 0; sigwait(&state.signals, &number) == 0;) {
+        if (!state.asked)
+            state.first = rv_clock();
+        else if (rv_clock() - state.first < AGAIN)
             continue;
         handle(number);
     }
@@ -42,20 +43,20 @@ const volatile int *interrupt_flag(void)
 {
     pthread_t watcher;
     struct sigaction action = {.sa_handler = handle}; /* for threads that were there before */
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
+    sigemptyset(&state.signals);
+    sigaddset(&state.signals, SIGINT);
+    sigaddset(&state.signals, SIGTERM);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    pthread_sigmask(SIG_BLOCK, &state.signals, NULL);
     if (pthread_create(&watcher, NULL, watch, NULL) == 0)
         pthread_detach(watcher);
     else
-        pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-    return &asked;
+        pthread_sigmask(SIG_UNBLOCK, &state.signals, NULL);
+    return &state.asked;
 }
 
 int interrupt_exit(void)
 {
-    return 128 + (asked ? asked : SIGINT);
+    return 128 + (state.asked ? state.asked : SIGINT);
 }

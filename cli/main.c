@@ -43,6 +43,13 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
+/* Options of a command stand behind it; the program has none but --help and --version. */
+static int option_before_command(const char *name)
+{
+    fprintf(stderr, "ravine: expected a COMMAND before '%s'\nTry: ravine --help\n", name);
+    return EXIT_USAGE;
+}
+
 /* What was printed must have arrived: a full disk behind stdout is a failure. */
 static int flushed(int status)
 {
@@ -72,7 +79,7 @@ int main(int argc, char **argv)
     }
     const cli_command *found = command_find(name);
     if (!found)
-        return unknown_command(name);
+        return name[0] == '-' ? option_before_command(name) : unknown_command(name);
     cli_line line;
     int status = cli_parse(&line, found, argc, argv, 2);
     if (status != EXIT_DONE)
@@ -81,5 +88,5 @@ int main(int argc, char **argv)
         help_command(found);
         return flushed(EXIT_DONE);
     }
-    return flushed(found->run(&line));
+    return cli_folders_ok(&line) ? flushed(found->run(&line)) : EXIT_USAGE;
 }

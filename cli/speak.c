@@ -75,7 +75,7 @@ int cli_print_json(json_t *value)
 int cli_print_path(const cli_line *cli, const char *key, const char *path)
 {
     if (cli_has(cli, "json"))
-        return cli_print_json(json_pack("{s:s}", key, path));
+        return cli_print_json(json_pack("{s:o}", key, rv_json_from_bytes(path)));
     puts(path);
     return EXIT_DONE;
 }

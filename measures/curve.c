@@ -150,12 +150,12 @@ static void report(rv_measure_run *run, const leg *l)
     double highest = -HUGE_VAL;
     for (int i = 0; i < l->n; i++)
         highest = fmax(highest, l->f[CURVE][0][i]);
-    put(run, l, "segment_barrier", rv_curve_barrier(l->n, l->t, l->f[SEGMENT][0]), "largest excess of the train loss on the segment over the line between its ends");
-    put(run, l, "curve_barrier", rv_curve_barrier(l->n, l->t, l->f[CURVE][0]), "the same on the curve");
+    put(run, l, "segment_barrier", rv_curve_barrier(l->n, l->t, l->f[SEGMENT][0]), "barrier of the train loss on the segment: its largest excess over the line between the ends");
+    put(run, l, "curve_barrier", rv_curve_barrier(l->n, l->t, l->f[CURVE][0]), "barrier of the train loss on the curve");
     put(run, l, "curve_highest", highest, "highest train loss on the curve");
     if (l->seen[1]) {
-        put(run, l, "segment_barrier_validation", rv_curve_barrier(l->n, l->t, l->f[SEGMENT][1]), "of the validation loss on the segment");
-        put(run, l, "curve_barrier_validation", rv_curve_barrier(l->n, l->t, l->f[CURVE][1]), "of the validation loss on the curve");
+        put(run, l, "segment_barrier_validation", rv_curve_barrier(l->n, l->t, l->f[SEGMENT][1]), "barrier of the validation loss on the segment");
+        put(run, l, "curve_barrier_validation", rv_curve_barrier(l->n, l->t, l->f[CURVE][1]), "barrier of the validation loss on the curve");
     }
 }
 
@@ -219,7 +219,7 @@ static rv_status fill_map(rv_measure_run *run, const params *o, const leg *l, co
     m->cx = m->f + n * n;
     m->cy = m->cx + l->n;
     RV_TRY(follow(plane, l, run->point.objective, m, err));
-    put(run, l, "length", length_of(l, m), "of the curve, in lengths of the segment");
+    put(run, l, "length", length_of(l, m), "length of the curve, in lengths of the segment");
     if (n < 2)
         return RV_OK;
     double margin = 0.2 * fmax(m->ex[1], m->by);

@@ -40,8 +40,7 @@ static rv_status one_line(rv_measure_run *run, const params *o, const rv_plane *
             status = RV_OK;
             continue;
         }
-        snprintf(label, sizeof label, "%s%s%.60s", count == 1 ? "training mode" : rv_split_name(splits[s]), name ? ", to " : "",
-                 name ? name : "");
+        snprintf(label, sizeof label, name ? "%s, to %.60s" : "%s", count == 1 ? "training mode" : rv_split_name(splits[s]), name);
         if (status == RV_OK)
             rv_figure_series(figure, label, RV_SERIES_LINE, n, x, f);
         if (s == 0 && status == RV_OK) {

@@ -75,7 +75,7 @@ static rv_status distance(rv_measure_run *run, const rv_painter *t, rv_error *er
     }
     if (status == RV_OK) {
         rv_plane_coordinates(&plane, o->dtype, run->point.w, &x, &y, &far);
-        rv_measure_value(run, "distance", far / sqrt(squares), NAN, "of the point from the plane, in norms of its weights");
+        rv_measure_value(run, "distance", far / sqrt(squares), NAN, "distance of the point from the plane, in norms of its weights");
         rv_measure_value(run, "cell", t->plane.scale * sqrt(rv_vector_dot(t->plane.r, t->plane.r, t->plane.n) / squares), NAN,
                          "side of a cell, in norms of the weights");
     }

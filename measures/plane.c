@@ -21,6 +21,11 @@ enum { PCA = 3, HESSIAN, POINTS }; /* in AXES, after the kinds of rv_direction *
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "plane", params, PARAMS);
 
+static const char *const axis_labels[][2] = {
+    {"α", "β"}, {"α", "β"}, {"α", "β"}, {"first component", "second component"},
+    {"eigenvector of the largest eigenvalue", "eigenvector of the smallest"},
+    {"from the point to the first other", "across, to the second"}};
+
 /* The plane with its grid, and where the saved points lie in it, the probed one first. */
 typedef struct picture {
     rv_plane plane;
@@ -81,7 +86,7 @@ static rv_status by_components(rv_measure_run *run, rv_plane *plane, rv_error *e
     free(points);
     if (status == RV_OK) {
         rv_measure_value(run, "first", shares[0], NAN, "share of the variance of %d points along the first component", count);
-        rv_measure_value(run, "second", shares[1], NAN, "share along the second");
+        rv_measure_value(run, "second", shares[1], NAN, "share of the variance along the second component");
     }
     return status;
 }
@@ -154,7 +159,7 @@ static rv_status one_field(rv_measure_run *run, const params *o, picture *p, rv_
     snprintf(name, sizeof name, "plane-%s", rv_split_name(split));
     snprintf(title, sizeof title, "The loss over a plane, %s", training ? "probed mini-batches" : rv_split_name(split));
     rv_figure *figure = rv_measure_figure(run, name, title, "Logarithmic colours.",
-                                          (rv_axis){.label = "α"}, (rv_axis){.label = "β"});
+                                          (rv_axis){.label = axis_labels[o->axes][0]}, (rv_axis){.label = axis_labels[o->axes][1]});
     rv_figure_field(figure, "loss", true, p->n, p->x, p->n, p->y, p->f);
     if (p->points > 1)
         rv_figure_series(figure, o->axes == PCA ? "trajectory" : "other points", o->axes == PCA ? RV_SERIES_BOTH : RV_SERIES_POINTS,

@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "measures/measure.h"
 #include "report/page.h"
+#include "report/texts.h"
 
 enum { MOST = 64, NAME = 512 };
 
@@ -242,26 +243,56 @@ static json_t *result_json(const rv_measure_run *run, const char *dir, json_t *p
                      rv_figures_index(run->figures), "notes", run->notes, "seconds", seconds, "version", rv_version());
 }
 
+/* Every text of the page that is not a name, a path or a number. */
+static rv_status add_texts(json_t *body, rv_error *err)
+{
+    static const char *const quantity[] = {"quantity", NULL};
+    json_t *entry;
+    size_t i;
+    rv_texts t;
+    RV_TRY(rv_texts_open(&t, "probe", err));
+    rv_texts_field(&t, body, "weights");
+    json_array_foreach(json_object_get(body, "measures"), i, entry)
+    {
+        rv_texts_field(&t, entry, "title");
+        rv_texts_list(&t, json_object_get(entry, "values"), quantity);
+    }
+    json_array_foreach(json_object_get(body, "figures"), i, entry)
+    {
+        rv_texts_figure(&t, entry);
+    }
+    json_array_foreach(json_object_get(body, "notes"), i, entry)
+    {
+        rv_texts_add(&t, entry);
+    }
+    rv_texts_close(&t, body);
+    return RV_OK;
+}
+
 static rv_status write_page(const rv_measure_run *run, const char *dir, json_t *result, rv_error *err)
 {
-    char path[2 * NAME];
+    char path[RV_PATH_SIZE];
+    RV_TRY(rv_path_join(path, dir, "index.html", err));
     json_t *page = json_object(), *body = json_copy(result);
-    snprintf(path, sizeof path, "%s/index.html", dir);
     rv_page_head(page, NULL);
     json_object_set(body, "figures", run->figures);
     json_object_set_new(page, "probe", body);
-    rv_status status = rv_page_write(path, page, true, err);
+    if (run->options->language)
+        json_object_set_new(page, "language", json_string(run->options->language));
+    rv_status status = add_texts(body, err);
+    if (status == RV_OK)
+        status = rv_page_write(path, page, true, err);
     json_decref(page);
     return status;
 }
 
 static rv_status write_results(const rv_measure_run *run, const char *dir, json_t *result, char **json, rv_error *err)
 {
-    char path[2 * NAME];
+    char path[RV_PATH_SIZE];
     RV_TRY(rv_folder_make(dir, err));
     RV_TRY(rv_figures_write(run->figures, dir, err));
     RV_TRY(write_page(run, dir, result, err));
-    snprintf(path, sizeof path, "%s/probe.json", dir);
+    RV_TRY(rv_path_join(path, dir, "probe.json", err));
     char *text = rv_json_text(result, 2);
     rv_status status = text ? rv_file_write(path, text, strlen(text), err) : rv_fail(err, RV_E_MEMORY, "%s: no memory", path);
     free(text);

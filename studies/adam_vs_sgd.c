@@ -114,7 +114,7 @@ static rv_status network_of(const contest *c, problem p, rv_objective **out, rv_
 {
     rv_gap_language language = {.classes = c->sources[p]->classes, .block = BLOCK, .width = WIDTH};
     rv_network network = {.name = problems[p].key, .build = p == CNN ? rv_gap_lenet : rv_gap_language_model, .params = &language,
-                          .source = rv_source_borrow(c->sources[p]), .shards = 8, .least_rows = 8, .evaluation_rows = 32};
+                          .source = rv_source_lend(c->sources[p]), .shards = 8, .least_rows = 8, .evaluation_rows = 32};
     network.batch = p == CNN ? 64 : p == LANGUAGE ? 16 : c->sources[FULL]->examples[RV_SPLIT_TRAIN];
     network.evaluation_limit = p == CNN ? 4096 : p == LANGUAGE ? 512 : 0;
     if (!network.source)

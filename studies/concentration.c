@@ -66,13 +66,14 @@ rv_status rv_concentration(const void *table, rv_dtype dtype, int p, int64_t wid
                            rv_error *err)
 {
     const int n = group == RV_GROUP_ADDITIVE ? p : p - 1, count = n / 2;
-    double *power = malloc(((size_t)count + 2 * (size_t)n) * sizeof *power), *wave = power + count;
+    double *power = malloc(((size_t)count + 2 * (size_t)n) * sizeof *power);
     int *row = malloc((size_t)p * sizeof *row);
     if (!power || !row) {
         free(power);
         free(row);
         return rv_fail(err, RV_E_MEMORY, "no memory for the spectrum of %d rows", p);
     }
+    double *wave = power + count;
     arrange(p, group, row);
     for (int i = 0; i < n; i++) {
         wave[2 * i] = cos(4 * acos(0) * i / n);

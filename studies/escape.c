@@ -2,7 +2,6 @@
  * narrow minima told apart by the learning rate, and Langevin dynamics. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "studies/study.h"
 

@@ -1,7 +1,6 @@
 /* The gallery: one page that links the studies of a folder in the order of studies.def, which
  * is that of the lecture.  It is read off what the studies left behind, so it does not matter
  * whether they ran together or one by one. */
-#include <stdio.h>
 #include <string.h>
 
 #include "core/file.h"
@@ -12,11 +11,11 @@
 /* NULL when the file is not there; an error only for one that cannot be read. */
 static rv_status read_part(const char *dir, const rv_study *study, const char *file, json_t **out, rv_error *err)
 {
-    char path[2048];
+    char folder[RV_PATH_SIZE], path[RV_PATH_SIZE];
     *out = NULL;
-    if (snprintf(path, sizeof path, "%s/%s/%s", dir, study->name, file) >= (int)sizeof path || !rv_file_exists(path))
-        return RV_OK;
-    return rv_json_read(path, out, err);
+    RV_TRY(rv_path_join(folder, dir, study->name, err));
+    RV_TRY(rv_path_join(path, folder, file, err));
+    return rv_file_exists(path) ? rv_json_read(path, out, err) : RV_OK;
 }
 
 static json_t *count_verdicts(const json_t *claims)
@@ -60,9 +59,8 @@ static rv_status add_card(json_t *cards, const char *dir, const rv_study *study,
 
 rv_status rv_study_gallery(const char *dir, const char *language, rv_error *err)
 {
-    char path[2048];
-    if (snprintf(path, sizeof path, "%s/index.html", dir) >= (int)sizeof path)
-        return rv_fail(err, RV_E_ARGUMENT, "%s: the path is too long", dir);
+    char path[RV_PATH_SIZE];
+    RV_TRY(rv_path_join(path, dir, "index.html", err));
     json_t *page = json_object(), *cards = json_array();
     rv_status status = RV_OK;
     for (int i = 0; rv_study_at(i) && status == RV_OK; i++)
@@ -94,9 +92,10 @@ static bool is_ours(const char *path)
 
 bool rv_study_gallery_wanted(const char *dir)
 {
-    char path[2048];
+    char folder[RV_PATH_SIZE], path[RV_PATH_SIZE];
     int studies = 0;
     for (int i = 0; rv_study_at(i); i++)
-        studies += snprintf(path, sizeof path, "%s/%s/study.json", dir, rv_study_at(i)->name) < (int)sizeof path && rv_file_exists(path);
-    return studies > 1 && snprintf(path, sizeof path, "%s/index.html", dir) < (int)sizeof path && is_ours(path);
+        studies += rv_path_join(folder, dir, rv_study_at(i)->name, NULL) == RV_OK &&
+                   rv_path_join(path, folder, "study.json", NULL) == RV_OK && rv_file_exists(path);
+    return studies > 1 && rv_path_join(path, dir, "index.html", NULL) == RV_OK && is_ours(path);
 }

@@ -2,7 +2,6 @@
 #include "studies/gap_models.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "ravine/nn.h"
 
@@ -54,35 +53,4 @@ void rv_gap_language_model(rv_graph *graph, const rv_value *inputs, const void *
     }
     rv_layer head = {.out = m->classes, .role = RV_ROLE_HEAD, .bias = true, .weight_init = tenth, .bias_init = rv_init_zero()};
     rv_nn_classify(graph, rv_nn_linear(graph, "head", x, head), inputs[1], (rv_cross_entropy_options){0});
-}
-
-/* ---- borrowed sources -------------------------------------------------------------------- */
-
-typedef struct borrowed {
-    rv_source source;
-    const rv_source *owner;
-} borrowed;
-
-static void borrowed_fill(const rv_source *source, rv_split split, const int64_t *ids, int count, rv_random augment, uint64_t first,
-                          rv_dtype dtype, void *const *inputs)
-{
-    const rv_source *owner = ((const borrowed *)source)->owner;
-    owner->fill(owner, split, ids, count, augment, first, dtype, inputs);
-}
-
-static void borrowed_free(rv_source *source)
-{
-    free(source);
-}
-
-rv_source *rv_source_borrow(const rv_source *owner)
-{
-    borrowed *b = malloc(sizeof *b);
-    if (!b)
-        return NULL;
-    b->source = *owner;
-    b->source.fill = borrowed_fill;
-    b->source.free = borrowed_free;
-    b->owner = owner;
-    return &b->source;
 }

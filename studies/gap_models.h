@@ -17,7 +17,4 @@ typedef struct rv_gap_language {
  * hidden units as the width, a head of its own.  Learned positions instead of sinusoids, no dropout. */
 void rv_gap_language_model(rv_graph *graph, const rv_value *inputs, const void *language);
 
-/* A source that passes everything on to one that it does not own; NULL: out of memory. */
-rv_source *rv_source_borrow(const rv_source *owner);
-
 #endif

@@ -1,6 +1,5 @@
 /* The random data and the digits with bar codes of the study class-imbalance. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "ravine/nn.h"

@@ -1,7 +1,6 @@
 /* Real words for the study class-imbalance: a log-bilinear model of the next word, its groups by the
  * frequency of the words, and Zipf's law. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "ravine/nn.h"

@@ -1,7 +1,6 @@
 /* The figures of loss-landscape. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "studies/landscape.h"
 

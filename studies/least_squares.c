@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ravine/probe.h"
 #include "studies/descend.h"
+#include "studies/stationary.h"
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                   \
     INT(steps, 60000, 1000, 100000000, 0, "steps of a run; the second half is averaged")        \
@@ -13,7 +13,7 @@
 RV_PARAM_STRUCT(params, PARAMS);
 RV_PARAM_TABLE(table, "least-squares", params, PARAMS);
 
-enum { DIM = 2, VECTOR = 16, BATCHES = 4, RATES = 5, SHOWN = 300 };
+enum { BATCHES = 4, RATES = 5, SHOWN = 300 };
 static const int batches[BATCHES] = {1, 2, 10, 100};
 static const double rates[RATES] = {0.01, 0.03, 0.1, 0.3, 1};
 
@@ -43,131 +43,10 @@ static const rv_claim claims[] = {
      -HUGE_VAL, 1e-15, RV_CLAIM_EVERY, false},
     {NULL, NULL, NULL, NULL, 0, 0, RV_CLAIM_EVERY, false}};
 
-/* The quadratic: f(w) = minimum + (w - best)' H (w - best) / 2. */
-typedef struct quadratic {
-    rv_objective *o;   /* of one batch size */
-    double hessian[DIM * DIM], best[VECTOR], minimum;
-} quadratic;
-
-/* ---- the exact problem, through the objective's interface ------------------------- */
-
-static rv_status open_problem(rv_study_run *run, int batch, double noise, quadratic *q, rv_error *err)
-{
-    char text[64];
-    snprintf(text, sizeof text, "noise=%.17g", noise);
-    RV_TRY(rv_study_objective(run, "linear-regression", text, RV_BACKEND_REF, batch, &q->o, err));
-    rv_objective *full;
-    rv_status status = rv_study_objective(run, "linear-regression", text, RV_BACKEND_REF, 100, &full, err);
-    if (status != RV_OK)
-        return status;
-    double zero[VECTOR] = {0}, g[VECTOR], column[VECTOR];
-    rv_probe_target probe = {.objective = full, .batches = 1};
-    status = rv_probe_gradient(&probe, zero, g, NULL, err);
-    for (int k = 0; k < DIM && status == RV_OK; k++) {
-        double unit[VECTOR] = {0};
-        unit[k] = 1;
-        status = rv_probe_hessian_vector(&probe, zero, unit, column, err);
-        for (int i = 0; i < DIM; i++)
-            q->hessian[i * DIM + k] = column[i];
-    }
-    const double *h = q->hessian, determinant = h[0] * h[3] - h[1] * h[2];
-    for (int i = 0; i < VECTOR; i++)
-        q->best[i] = 0;
-    q->best[0] = -(h[3] * g[0] - h[1] * g[1]) / determinant;
-    q->best[1] = -(h[0] * g[1] - h[2] * g[0]) / determinant;
-    if (status == RV_OK)
-        status = rv_study_evaluate(full, q->best, RV_SPLIT_TRAIN, "loss", &q->minimum, err);
-    rv_objective_free(full);
-    return status;
-}
-
-/* f - f* without the cancellation of subtracting two values. */
-static double excess(const quadratic *q, const double *w)
-{
-    double x = w[0] - q->best[0], y = w[1] - q->best[1];
-    const double *h = q->hessian;
-    return (h[0] * x * x + (h[1] + h[2]) * x * y + h[3] * y * y) / 2;
-}
-
-/* ---- the prediction ----------------------------------------------------------------- */
-
-/* E[H_b (x) H_b] as it acts on a symmetric S = (s0, s1; s1, s2), E[H_b], and Cov(g_b at the minimum). */
-typedef struct moments {
-    double second[3][3], mean[3], noise[3];
-} moments;
-
-static rv_status sample_moments(const quadratic *q, int64_t samples, moments *m, rv_error *err)
-{
-    *m = (moments){0};
-    for (int64_t k = 0; k < samples; k++) {
-        double g[VECTOR], first[VECTOR], second[VECTOR], unit[2][VECTOR] = {{1}, {0, 1}};
-        rv_probe_target probe = {q->o, 977, (uint64_t)k, 1};
-        RV_TRY(rv_probe_gradient(&probe, q->best, g, NULL, err));
-        RV_TRY(rv_probe_hessian_vector(&probe, q->best, unit[0], first, err));
-        RV_TRY(rv_probe_hessian_vector(&probe, q->best, unit[1], second, err));
-        double a = first[0], b = first[1], c = second[1], n = (double)samples;
-        const double rows[3][3] = {{a * a, 2 * a * b, b * b}, {a * b, a * c + b * b, b * c}, {b * b, 2 * b * c, c * c}};
-        for (int i = 0; i < 3; i++)
-            for (int j = 0; j < 3; j++)
-                m->second[i][j] += rows[i][j] / n;
-        m->mean[0] += a / n;
-        m->mean[1] += b / n;
-        m->mean[2] += c / n;
-        m->noise[0] += g[0] * g[0] / n;
-        m->noise[1] += g[0] * g[1] / n;
-        m->noise[2] += g[1] * g[1] / n;
-    }
-    return RV_OK;
-}
-
-/* S -> E[(I - lr H) S (I - lr H)] as a matrix on (s0, s1, s2). */
-static void transition(const moments *m, double lr, double t[3][3])
-{
-    const double a = m->mean[0], b = m->mean[1], c = m->mean[2];
-    const double linear[3][3] = {{2 * a, 2 * b, 0}, {b, a + c, b}, {0, 2 * b, 2 * c}};
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            t[i][j] = (i == j) - lr * linear[i][j] + lr * lr * m->second[i][j];
-}
-
-/* The stationary mean of f - f*, tr(H S) / 2, by iterating the equation; infinite past the limit. */
-static double predict(const quadratic *q, const moments *m, double lr)
-{
-    double t[3][3], s[3] = {0};
-    transition(m, lr, t);
-    for (int k = 0; k < 200000; k++) {
-        double next[3];
-        for (int i = 0; i < 3; i++)
-            next[i] = t[i][0] * s[0] + t[i][1] * s[1] + t[i][2] * s[2] + lr * lr * m->noise[i];
-        double moved = fabs(next[0] - s[0]) + fabs(next[2] - s[2]);
-        for (int i = 0; i < 3; i++)
-            s[i] = next[i];
-        if (!(s[0] + s[2] < 1e6))
-            return HUGE_VAL;
-        if (moved < 1e-14 * (s[0] + s[2]))
-            break;
-    }
-    return (q->hessian[0] * s[0] + 2 * q->hessian[1] * s[1] + q->hessian[3] * s[2]) / 2;
-}
-
-/* The learning rate at which the covariance equation loses its solution. */
-static double limit(const quadratic *q, const moments *m)
-{
-    double low = 0.01, high = 100;
-    for (int k = 0; k < 40; k++) {
-        double middle = sqrt(low * high);
-        if (isinf(predict(q, m, middle)))
-            high = middle;
-        else
-            low = middle;
-    }
-    return low;
-}
-
 /* ---- runs --------------------------------------------------------------------------- */
 
 typedef struct tail {
-    const quadratic *q;
+    const rv_quadratic *q;
     int64_t steps, from;
     double sum, count, last, highest;
     double *x, *y, *f; /* [SHOWN + 1] of the first steps, or NULL */
@@ -178,7 +57,7 @@ static rv_status observe(void *context, int64_t step, const void *w, double loss
     (void)loss;
     (void)err;
     tail *t = context;
-    t->last = excess(t->q, w);
+    t->last = rv_quadratic_excess(t->q, w);
     t->highest = fmax(t->highest, t->last);
     if (step >= t->from && step < t->steps) {
         t->sum += t->last;
@@ -199,9 +78,9 @@ static double decaying(const void *context, int64_t step)
 }
 
 /* Mean f - f* from step `from` on; infinite when the run leaves the finite numbers. */
-static rv_status run_sgd(const quadratic *q, double lr, bool decay, uint64_t seed, int64_t steps, tail *t, rv_error *err)
+static rv_status run_sgd(const rv_quadratic *q, double lr, bool decay, uint64_t seed, int64_t steps, tail *t, rv_error *err)
 {
-    double w[VECTOR];
+    double w[RV_QUADRATIC_VECTOR];
     char text[48];
     snprintf(text, sizeof text, "lr=%.17g", lr);
     t->q = q;
@@ -216,13 +95,13 @@ static rv_status run_sgd(const quadratic *q, double lr, bool decay, uint64_t see
 }
 
 /* SVRG (Johnson, Zhang 2013, option I): the full gradient is taken anew every epoch of 50 batches. */
-static rv_status run_svrg(const quadratic *q, uint64_t seed, int64_t steps, double *last, rv_error *err)
+static rv_status run_svrg(const rv_quadratic *q, uint64_t seed, int64_t steps, double *last, rv_error *err)
 {
-    double w[VECTOR], anchor[VECTOR], g[VECTOR], old[VECTOR], loss;
+    double w[RV_QUADRATIC_VECTOR], anchor[RV_QUADRATIC_VECTOR], g[RV_QUADRATIC_VECTOR], old[RV_QUADRATIC_VECTOR], loss;
     RV_TRY(rv_objective_init(q->o, seed, w, err));
     for (int64_t k = 0; k < steps; k++) {
         rv_batch batch = {.seed = seed, .step = (uint64_t)k, .parts = 1};
-        for (int i = 0; k % 50 == 0 && i < VECTOR; i++)
+        for (int i = 0; k % 50 == 0 && i < RV_QUADRATIC_VECTOR; i++)
             anchor[i] = w[i];
         RV_TRY(rv_objective_value_grad(q->o, w, batch, g, &loss, err));
         RV_TRY(rv_objective_value_grad(q->o, anchor, batch, old, &loss, err));
@@ -230,7 +109,7 @@ static rv_status run_svrg(const quadratic *q, uint64_t seed, int64_t steps, doub
         w[0] -= 0.3 * (g[0] - old[0] + h[0] * x + h[1] * y);
         w[1] -= 0.3 * (g[1] - old[1] + h[2] * x + h[3] * y);
     }
-    *last = excess(q, w);
+    *last = rv_quadratic_excess(q, w);
     return RV_OK;
 }
 
@@ -241,12 +120,12 @@ typedef struct grid {
     double *seeds; /* [BATCHES][RATES][seeds] */
 } grid;
 
-static rv_status measure_batch(rv_study_run *run, const params *o, const quadratic *q, int b, grid *all, rv_error *err)
+static rv_status measure_batch(rv_study_run *run, const params *o, const rv_quadratic *q, int b, grid *all, rv_error *err)
 {
-    moments m;
-    RV_TRY(sample_moments(q, o->samples, &m, err));
+    rv_moments m;
+    RV_TRY(rv_moments_sample(q, o->samples, &m, err));
     for (int r = 0; r < RATES; r++) {
-        all->predicted[b][r] = predict(q, &m, rates[r]);
+        all->predicted[b][r] = rv_stationary_excess(q, &m, rates[r]);
         for (int s = 0; s < run->seeds; s++) {
             tail t = {.from = o->steps / 2};
             RV_TRY(run_sgd(q, rates[r], false, (uint64_t)s, o->steps, &t, err));
@@ -257,12 +136,12 @@ static rv_status measure_batch(rv_study_run *run, const params *o, const quadrat
     }
     for (int s = 0; batches[b] == 1 && s < run->seeds; s++) {
         tail t = {.from = o->steps / 2};
-        RV_TRY(run_sgd(q, 1.5 * limit(q, &m), false, (uint64_t)s, o->steps, &t, err));
+        RV_TRY(run_sgd(q, 1.5 * rv_stationary_limit(q, &m), false, (uint64_t)s, o->steps, &t, err));
         rv_study_measure(run, "true_divergence", t.highest > 1000);
     }
     if (batches[b] == 1)
         rv_study_note(run, "The mean-square limit of batch 1 is lr = %.3g; that of gradient descent, 2 / lambda_max, is %.3g.",
-                      limit(q, &m), 4 / (q->hessian[0] + q->hessian[3] + hypot(q->hessian[0] - q->hessian[3], 2 * q->hessian[1])));
+                      rv_stationary_limit(q, &m), 4 / (q->hessian[0] + q->hessian[3] + hypot(q->hessian[0] - q->hessian[3], 2 * q->hessian[1])));
     return RV_OK;
 }
 
@@ -315,7 +194,7 @@ static void draw_run(rv_figure *paths, rv_figure *values, const char *name, cons
     rv_figure_series(values, name, RV_SERIES_LINE, SHOWN + 1, step, t->f);
 }
 
-static void draw_levels(rv_figure *figure, const quadratic *q)
+static void draw_levels(rv_figure *figure, const rv_quadratic *q)
 {
     enum { N = 61 };
     static double x[N], y[N], z[N * N];
@@ -324,11 +203,11 @@ static void draw_levels(rv_figure *figure, const quadratic *q)
         y[i] = 1 + 4.0 * i / (N - 1);
     }
     for (int i = 0; i < N * N; i++)
-        z[i] = excess(q, (double[]){x[i % N], y[i / N]}) + 1e-4;
+        z[i] = rv_quadratic_excess(q, (double[]){x[i % N], y[i / N]}) + 1e-4;
     rv_figure_field(figure, "f − f*", true, N, x, N, y, z);
 }
 
-static rv_status draw_paths(rv_study_run *run, const quadratic *gd, const quadratic *sgd, rv_error *err)
+static rv_status draw_paths(rv_study_run *run, const rv_quadratic *gd, const rv_quadratic *sgd, rv_error *err)
 {
     static const struct { const char *name; double lr; bool full, decay; } shown[] = {
         {"GD, lr 0.3", 0.3, true, false}, {"SGD, batch 2, lr 1", 1, false, false},
@@ -351,7 +230,7 @@ static rv_status draw_paths(rv_study_run *run, const quadratic *gd, const quadra
 }
 
 /* The cures, each on its own, and the control. */
-static rv_status cures(rv_study_run *run, const params *o, const quadratic *q, const quadratic *clean,
+static rv_status cures(rv_study_run *run, const params *o, const rv_quadratic *q, const rv_quadratic *clean,
                        const double *constant, rv_error *err)
 {
     for (int s = 0; s < run->seeds; s++) {
@@ -367,11 +246,11 @@ static rv_status cures(rv_study_run *run, const params *o, const quadratic *q, c
     return RV_OK;
 }
 
-static rv_status experiment(rv_study_run *run, const params *o, quadratic *q, quadratic *clean, grid *all, rv_error *err)
+static rv_status experiment(rv_study_run *run, const params *o, rv_quadratic *q, rv_quadratic *clean, grid *all, rv_error *err)
 {
     for (int b = 0; b < BATCHES; b++)
-        RV_TRY(open_problem(run, batches[b], 0.2, &q[b], err));
-    RV_TRY(open_problem(run, 2, 0, clean, err));
+        RV_TRY(rv_quadratic_open(run, batches[b], 0.2, &q[b], err));
+    RV_TRY(rv_quadratic_open(run, 2, 0, clean, err));
     for (int b = 0; b < BATCHES - 1; b++)
         RV_TRY(measure_batch(run, o, &q[b], b, all, err));
     tail gd = {.from = 0};
@@ -385,7 +264,7 @@ static rv_status experiment(rv_study_run *run, const params *o, quadratic *q, qu
 
 static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
 {
-    quadratic q[BATCHES] = {{0}}, clean = {0};
+    rv_quadratic q[BATCHES] = {{0}}, clean = {0};
     grid all = {.seeds = calloc((size_t)(BATCHES * RATES * run->seeds), sizeof(double))};
     rv_status status = all.seeds ? experiment(run, values, q, &clean, &all, err)
                                  : rv_fail(err, RV_E_MEMORY, "no memory for %d seeds", run->seeds);

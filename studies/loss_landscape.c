@@ -1,7 +1,6 @@
 /* Loss landscapes of residual nets with and without skips: convexity counted, not looked at;
  * the trajectory's plane, the Hessian's plane, and paths between minima. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "studies/landscape.h"

@@ -1,6 +1,5 @@
 /* The loss along random lines, before and after training, with and without dropout. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "ravine/probe.h"

@@ -1,6 +1,5 @@
 /* The loss over a random plane, before and after training, and the plane that was a line. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "ravine/landscape.h"

@@ -6,15 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "objective/network.h"
-#include "ravine/nn.h"
+#include "studies/autoencoder.h"
 #include "studies/bands.h"
-#include "studies/digits.h"
+#include "studies/descend.h"
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                     \
     INT(steps, 20000, 200, 1000000, 0, "updates; the paper: 750,000")                             \
     INT(period, 50, 1, 100000, 0, "updates between two values of the momentum; the paper: 250")   \
-    INT(settle, 1000, 0, 100000, 0, "last updates, with momentum 0.9 at most")    \
+    INT(settle, 1000, 0, 100000, 0, "last updates, with momentum 0.9 at most")                    \
     INT(batch, 100, 2, 1000, 0, "images of a mini-batch; the paper: 200")                         \
     INT(images, 1000, 100, 50000, 0, "to train on")                                               \
     INT(incoming, 15, 1, 100, 0, "weights of a unit that are not zero at the start")
@@ -32,136 +31,6 @@ static const rv_claim claims[] = {
     {"schedule", "The schedule is min(1 - 1 / (2 (floor(t / period) + 1)), the largest)", "largest deviation from 1 - 2^(-1 - log2(floor(t / 250) + 1)) over 750,000 updates", "Sutskever et al. 2013, eq. 5",
      -HUGE_VAL, 1e-12, RV_CLAIM_EVERY, false},
     {NULL, NULL, NULL, NULL, 0, 0, RV_CLAIM_EVERY, false}};
-
-/* ---- the network ---------------------------------------------------------------------------- */
-
-enum { POOL = 4, SIDE = 7, PIXELS = SIDE * SIDE, LAYERS = 6 };
-static const int widths[LAYERS] = {32, 16, 8, 16, 32, PIXELS};
-
-/* Digits averaged to 7 x 7 pixels in [0, 1], shared by all trials. */
-typedef struct pixel_set {
-    int64_t images;
-    float *at; /* [images, 49] */
-} pixel_set;
-typedef struct pixel_source {
-    rv_source source;
-    const pixel_set *pixels;
-} pixel_source;
-
-static void fill(const rv_source *source, rv_split split, const int64_t *ids, int count, rv_random augment, uint64_t first,
-                 rv_dtype dtype, void *const *inputs)
-{
-    (void)split;
-    (void)augment;
-    (void)first;
-    (void)dtype; /* float32: every trial's */
-    const pixel_set *all = ((const pixel_source *)source)->pixels;
-    for (int i = 0; i < count; i++) {
-        float *to = (float *)inputs[0] + i * PIXELS;
-        if (ids[i] < 0)
-            memset(to, 0, PIXELS * sizeof *to);
-        else
-            memcpy(to, all->at + ids[i] * PIXELS, PIXELS * sizeof *to);
-    }
-}
-
-static void free_source(rv_source *source)
-{
-    free(source);
-}
-
-/* Standardised pixels [28, 28] back to [0, 1] and averaged; every set has black and white ones. */
-static void average(const float *from, int64_t images, float *to)
-{
-    int64_t n = images * 28 * 28;
-    float low = from[0], high = from[0];
-    for (int64_t i = 0; i < n; i++) {
-        low = fminf(low, from[i]);
-        high = fmaxf(high, from[i]);
-    }
-    for (int64_t i = 0; i < n; i++) {
-        int64_t image = i / (28 * 28), y = i / 28 % 28, x = i % 28;
-        to[image * PIXELS + y / POOL * SIDE + x / POOL] += (from[i] - low) / (high - low) / (POOL * POOL);
-    }
-}
-
-static rv_status read_pixels(const rv_study_run *run, int64_t images, pixel_set *out, rv_error *err)
-{
-    rv_source *source = NULL;
-    RV_TRY(rv_digits_source(run, (int)images, &source, err));
-    *out = (pixel_set){images, calloc((size_t)images * PIXELS, sizeof(float))};
-    float *raw = malloc((size_t)images * 28 * 28 * sizeof *raw);
-    int32_t *labels = malloc((size_t)images * sizeof *labels);
-    int64_t *ids = malloc((size_t)images * sizeof *ids);
-    bool enough = out->at && raw && labels && ids;
-    for (int64_t i = 0; enough && i < images; i++)
-        ids[i] = i;
-    if (enough) {
-        source->fill(source, RV_SPLIT_TRAIN, ids, (int)images, (rv_random){0, RV_RANDOM_AUGMENT, 0}, 0, RV_F32, (void *const[]){raw, labels});
-        average(raw, images, out->at);
-    }
-    free(raw);
-    free(labels);
-    free(ids);
-    rv_source_free(source);
-    return enough ? RV_OK : rv_fail(err, RV_E_MEMORY, "no memory for %lld digits", (long long)images);
-}
-
-/* The loss is the mean over pixels; the error of an image, as the paper has it, the sum. */
-static void build(rv_graph *graph, const rv_value *inputs, const void *unused)
-{
-    (void)unused;
-    rv_value x = inputs[0]; /* [rows, 49] */
-    for (int i = 0; i < LAYERS; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "layer%d", i);
-        rv_layer layer = {.out = widths[i], .bias = true, .bias_init = rv_init_zero(), .weight_init = rv_init_normal(1), .act = RV_ACT_SIGMOID,
-                          .role = i == 0 ? RV_ROLE_INPUT : i == LAYERS - 1 ? RV_ROLE_HEAD : RV_ROLE_HIDDEN};
-        x = rv_nn_linear(graph, name, x, layer);
-    }
-    rv_graph_set_loss(graph, rv_mse(graph, x, inputs[0], RV_NONE));
-}
-
-static rv_status make(const pixel_set *pixels, const params *o, rv_objective **out, rv_error *err)
-{
-    pixel_source *own = calloc(1, sizeof *own);
-    if (!own)
-        return rv_fail(err, RV_E_MEMORY, "no memory for a source of pixels");
-    own->pixels = pixels;
-    own->source = (rv_source){.inputs = 1, .input_dtype = {RV_F32}, .input_shape = {RV_SHAPE(PIXELS)}, .examples = {pixels->images},
-                              .fill = fill, .free = free_source};
-    rv_network network = {.name = "autoencoder", .build = build, .source = &own->source, .batch = o->batch, .shards = 1, .evaluation_rows = 100,
-                          .evaluation_limit = o->images};
-    rv_workload_env env = {.backend = RV_BACKEND_CPU};
-    return rv_network_new(out, &network, &env, err);
-}
-
-static rv_status error_of(rv_objective *o, const void *w, double *error, rv_error *err)
-{
-    RV_TRY(rv_study_evaluate(o, w, RV_SPLIT_TRAIN, "loss", error, err));
-    *error *= PIXELS;
-    return RV_OK;
-}
-
-/* Martens 2010: of every unit's incoming weights `incoming` are N(0, scale^2), the others zero. */
-static void sparse(const rv_objective *o, uint64_t seed, int64_t incoming, double scale, float *w)
-{
-    uint32_t order[PIXELS];
-    for (int t = 0; t < o->layout->count; t++) {
-        const rv_tensor *tensor = &o->layout->tensors[t];
-        if (tensor->shape.rank != 2)
-            continue;
-        int64_t in = tensor->shape.dim[1];
-        for (int64_t unit = 0; unit < tensor->shape.dim[0]; unit++) {
-            rv_random stream = {seed, RV_RANDOM_INIT, (uint64_t)(tensor->offset + unit)};
-            float *row = w + tensor->offset + unit * in;
-            rv_random_permutation(stream, (uint32_t)in, order);
-            stream.step += (uint64_t)1 << 32; /* not the numbers that made the order */
-            for (int64_t k = 0; k < in; k++)
-                row[order[k]] = k < incoming ? (float)(scale * rv_random_normal(stream, (uint64_t)k)) : 0;
-        }
-    }
-}
 
 /* ---- what is compared ------------------------------------------------------------------------- */
 
@@ -190,7 +59,7 @@ typedef struct trial {
 typedef struct sweep {
     rv_study_run *run;
     const params *o;
-    pixel_set pixels;
+    rv_pixels pixels;
     trial *trials;        /* [SETTINGS][RATES][seeds] */
     pthread_mutex_t lock; /* of all below */
     int finished, count;
@@ -221,9 +90,9 @@ static rv_status watch(void *context, int64_t step, const void *w, double loss, 
         return RV_E_INTERRUPTED;
     int64_t every = o->steps / CURVE;
     if (step % every == 0 && step / every <= CURVE)
-        RV_TRY(error_of(k->objective, w, &k->trial->curve[step / every], err));
+        RV_TRY(rv_autoencoder_error(k->objective, w, &k->trial->curve[step / every], err));
     if (step == o->steps)
-        return error_of(k->objective, w, &k->trial->final, err);
+        return rv_autoencoder_error(k->objective, w, &k->trial->final, err);
     if (k->setting->largest == 0)
         return RV_OK;
     double mu = momentum_at(k->setting->largest, step, o->period);
@@ -239,12 +108,12 @@ static rv_status one_trial(sweep *s, const setting *what, double lr, uint64_t se
     for (int i = 0; i <= CURVE; i++)
         t->curve[i] = NAN;
     t->final = HUGE_VAL;
-    rv_status status = make(&s->pixels, s->o, &k.objective, err);
+    rv_status status = rv_autoencoder_new(&k.objective, &s->pixels, s->o->batch, err);
     float *w = status == RV_OK ? rv_study_vector(k.objective, err) : NULL;
     if (status == RV_OK)
         status = w ? rv_objective_init(k.objective, seed, w, err) : RV_E_MEMORY;
     if (status == RV_OK) {
-        sparse(k.objective, seed, s->o->incoming, what->scale, w);
+        rv_autoencoder_sparse(k.objective, seed, s->o->incoming, what->scale, w);
         rv_descent d = {.objective = k.objective, .method = "sgd", .params = text, .seed = seed, .steps = s->o->steps, .prepare = prepare,
                         .observe = watch, .context = &k};
         status = rv_descend(&d, w, err);
@@ -366,7 +235,7 @@ static rv_status run_study(rv_study_run *run, const void *values, rv_error *err)
     s.trials = calloc((size_t)s.count, sizeof *s.trials);
     if (!s.trials)
         return rv_fail(err, RV_E_MEMORY, "no memory for %d trainings", s.count);
-    s.status = read_pixels(run, s.o->images, &s.pixels, err);
+    s.status = rv_pixels_read(run, s.o->images, &s.pixels, err);
     if (s.status == RV_OK)
         rv_pool_run(run->pool, s.count, run_task, &s);
     pthread_mutex_destroy(&s.lock);

@@ -1,7 +1,6 @@
 /* Double descent of random features on digits: the case of Belkin et al. in which more features
  * than examples are better than any smaller number. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cblas.h>

@@ -165,10 +165,10 @@ static json_t *result_json(const rv_study_run *run, json_t *claims, json_t *para
 
 static rv_status write_results(const rv_study_run *run, const char *dir, json_t *result, rv_error *err)
 {
-    char path[2048];
+    char path[RV_PATH_SIZE];
     RV_TRY(rv_figures_write(run->figures, dir, err));
     RV_TRY(rv_study_page_write(run, dir, result, err));
-    snprintf(path, sizeof path, "%s/study.json", dir);
+    RV_TRY(rv_path_join(path, dir, "study.json", err));
     char *text = rv_json_text(result, 2);
     rv_status status = text ? rv_file_write(path, text, strlen(text), err)
                             : rv_fail(err, RV_E_MEMORY, "%s: no memory", path);
@@ -185,7 +185,17 @@ static rv_status resolve(const rv_study *study, const rv_study_options *o, void 
         RV_TRY(rv_study_set(study->params, params, study->quick, err));
     for (int i = 0; i < o->set_count; i++)
         RV_TRY(rv_study_set(study->params, params, o->set[i], err));
-    return rv_folder_make(o->dir, err);
+    return RV_OK;
+}
+
+rv_status rv_study_options_check(const rv_study *study, const rv_study_options *options, rv_error *err)
+{
+    void *params = malloc(study->params->size);
+    if (!params)
+        return rv_fail(err, RV_E_MEMORY, "study %s: no memory", study->name);
+    rv_status status = resolve(study, options, params, err);
+    free(params);
+    return status;
 }
 
 static rv_status finish(rv_study_run *run, const void *params, double seconds, rv_study_verdict *verdict,
@@ -217,6 +227,8 @@ rv_status rv_study_execute(const rv_study *study, const rv_study_options *option
     if (!params)
         return rv_fail(err, RV_E_MEMORY, "study %s: no memory", study->name);
     rv_status status = resolve(study, options, params, err);
+    if (status == RV_OK)
+        status = rv_folder_make(options->dir, err);
     if (status == RV_OK)
         status = rv_pool_new(&run.pool, options->threads, err);
     if (status == RV_OK) {

@@ -137,9 +137,9 @@ static void take_reached(rv_study_run *run, const json_t *report, rv_race *race)
 
 static rv_status compare(rv_study_run *run, rv_race *race, rv_error *err)
 {
-    char path[1024];
+    char path[RV_PATH_SIZE];
     json_t *reached = NULL, *last = NULL;
-    snprintf(path, sizeof path, "%s/evaluations.csv", run->options->dir);
+    RV_TRY(rv_path_join(path, run->options->dir, "evaluations.csv", err));
     RV_TRY(write_table(race, path, err));
     /* A spread needs two seeds; a target that nobody reaches compares the ends. */
     rv_status status = run->seeds < 2 ? RV_OK : evidence(path, race->params->target, &reached, err);

@@ -17,7 +17,4 @@ typedef struct rv_table {
 /* Owns x and labels, from malloc, also when it fails; either may be NULL: RV_E_MEMORY. */
 rv_status rv_source_table(rv_source **out, const char *description, const rv_table *table, rv_error *err);
 
-/* Something to give to an objective, which frees its source: owner stays and must outlive it.  NULL: no memory. */
-rv_source *rv_source_lend(const rv_source *owner);
-
 #endif

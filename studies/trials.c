@@ -18,7 +18,7 @@ typedef struct batch {
     int count, finished;
     double from, to;
     double *share; /* [count] of each trial that is made */
-    char dir[1024];
+    const char *dir;
     pthread_mutex_t lock; /* of all below, of finished and of what the user sees */
     bool told;            /* a trial's notes were passed on; they say the same of all */
     rv_status status;
@@ -106,15 +106,15 @@ static rv_status look_on(rv_study_trial *t, const char *dir, const char *id, rv_
 /* Weights and checkpoints take a thousand times the room of a curve; that they are gone harms nobody. */
 static void drop_weights(const rv_trial_result *result)
 {
-    char folder[512], path[1024], **names = NULL;
+    char folder[RV_PATH_SIZE], path[RV_PATH_SIZE], **names = NULL;
     int count = 0;
     unlink(result->weights);
-    snprintf(folder, sizeof folder, "%s/checkpoint", result->run);
+    if (rv_path_join(folder, result->run, "checkpoint", NULL) != RV_OK)
+        return;
     if (rv_folder_names(folder, &names, &count, NULL) == RV_OK)
-        for (int i = 0; i < count; i++) {
-            snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-            unlink(path);
-        }
+        for (int i = 0; i < count; i++)
+            if (rv_path_join(path, folder, names[i], NULL) == RV_OK)
+                unlink(path);
     rv_folder_names_free(names, count);
 }
 
@@ -200,6 +200,8 @@ static void run_one(void *context, int task, int worker)
 
 rv_status rv_study_trials(rv_study_run *run, rv_study_trial *const *trials, int count, double from, double to, rv_error *err)
 {
+    char dir[RV_PATH_SIZE];
+    RV_TRY(rv_path_join(dir, run->options->dir, "trials", err));
     rv_study_trial **pending = malloc(((size_t)count + 1) * sizeof *pending);
     double *share = calloc((size_t)count + 1, sizeof *share);
     if (!pending || !share) {
@@ -207,8 +209,7 @@ rv_status rv_study_trials(rv_study_run *run, rv_study_trial *const *trials, int 
         free(share);
         return rv_fail(err, RV_E_MEMORY, "no memory for %d trials", count);
     }
-    batch b = {.run = run, .trials = pending, .from = from, .to = to, .share = share, .lock = PTHREAD_MUTEX_INITIALIZER, .err = err};
-    snprintf(b.dir, sizeof b.dir, "%s/trials", run->options->dir);
+    batch b = {.run = run, .dir = dir, .trials = pending, .from = from, .to = to, .share = share, .lock = PTHREAD_MUTEX_INITIALIZER, .err = err};
     for (int i = 0; i < count; i++)
         if (!trials[i]->done)
             pending[b.count++] = trials[i];

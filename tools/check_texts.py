@@ -3,10 +3,10 @@
 
     tools/check_texts.py [ROOT]
 
-A row of studies/ru/NAME.json is alive when its English side is a string literal of studies/, measures/ or
-src/report/ (adjacent literals are one; width and precision of conversions do not count), one reference of
-a list "a; b", or what such a format prints of numbers and literals.  Any file will do: what studies share has
-rows in each of them.
+A row of studies/ru/NAME.json or measures/ru/probe.json is alive when its English side is a string literal of
+the rooms that write pages (adjacent literals are one; width and precision of conversions do not count), one
+reference of a list "a; b", or what such a format prints of numbers and literals.  Any file will do: what studies
+share has rows in each of them.
 """
 import json
 import pathlib
@@ -37,7 +37,7 @@ def plain(text):
 
 def source_texts(root):
     known = set()
-    for top in ("studies", "measures", "src/report"):
+    for top in ("studies", "measures", "src/report", "src/trial", "src/objective"):
         for path in sorted((root / top).rglob("*")):
             if path.suffix in (".c", ".h", ".def"):
                 for text in literals(path.read_text()):
@@ -57,7 +57,7 @@ def dead_rows(root):
     """(file, English text) of every row that no source has; the number of rows."""
     known, dead, count = source_texts(root), [], 0
     formats = list(printers(known))
-    for path in sorted((root / "studies/ru").glob("*.json")):
+    for path in sorted([*(root / "studies/ru").glob("*.json"), *(root / "measures/ru").glob("*.json")]):
         for text in json.loads(path.read_text()):
             count += 1
             printed = (f.fullmatch(text) for f in formats)

@@ -3,7 +3,6 @@
 #include "ravine/nn.h"
 #include "ravine/workload.h"
 
-#include <math.h>
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                        \
     CHOICE(depth, "20|32|44|56|110", "20", "weighted layers, 6 n + 2")                               \

@@ -3,7 +3,6 @@
 #include "ravine/nn.h"
 #include "ravine/workload.h"
 
-#include <math.h>
 
 #define PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                    \
     REAL(dropout, 0, 0, 1, RV_PARAM_OPEN_HI, "before the dense layer")                           \

@@ -1,5 +1,4 @@
 /* Grokking: a small transformer learns a / b mod p from half of the table. */
-#include <math.h>
 
 #include "objective/network.h"
 #include "ravine/nn.h"
@@ -73,5 +72,6 @@ const rv_workload rv_workload_modular_division = {
     .recipe = "{\"optimizer\": \"adamw\", \"optimizer_params\": {\"lr\": 0.001, \"beta2\": 0.98, \"weight_decay\": 1},"
               " \"schedule\": \"warmup\", \"schedule_params\": {\"warmup_steps\": 10},"
               " \"train\": {\"steps\": 10000, \"target\": 0.99}}",
-    .tuned = "--optimizer muon --set lr=0.02 --set weight_decay=0.05 --set adamw.lr=0.001 --set adamw.beta2=0.98 --set adamw.weight_decay=1",
+    .tuned = "--set lr=0.004\n"
+             "--optimizer muon --set lr=0.02 --set weight_decay=0.1 --set adamw.lr=0.004 --set adamw.beta2=0.98 --set adamw.weight_decay=1",
 };

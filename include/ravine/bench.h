@@ -20,8 +20,8 @@ typedef struct rv_suite {
     const char *json;
 } rv_suite;
 
-RV_API const rv_suite *rv_suite_at(int i);
-RV_API const rv_suite *rv_suite_find(const char *name);
+RV_API const rv_suite *rv_suite_at(int i);              /* built in; NULL beyond the last */
+RV_API const rv_suite *rv_suite_find(const char *name); /* NULL: none of that name */
 
 /* ---- search ------------------------------------------------------------ */
 
@@ -38,7 +38,7 @@ typedef struct rv_submission {
     const char *name, *json;
 } rv_submission;
 RV_API const rv_submission *rv_submission_at(int i); /* built in; NULL beyond the last */
-RV_API const rv_submission *rv_submission_find(const char *name);
+RV_API const rv_submission *rv_submission_find(const char *name); /* NULL: none of that name */
 
 /* A built-in name, or the path of a file that ends in .json, read and checked as a benchmark
  * would; *text (caller frees) is its JSON.  RV_E_UNKNOWN with the nearest name, RV_E_FORMAT. */
@@ -56,27 +56,32 @@ typedef struct rv_bench_progress {
 } rv_bench_progress;
 
 typedef struct rv_bench_options {
-    const char *dir, *data;
-    int jobs;               /* trials side by side, one worker each */
+    const char *dir;        /* of run folders and record; made if missing */
+    const char *data;       /* folder of data sets, or NULL: procedural data */
+    int jobs;               /* trials side by side, one worker each, >= 1 */
     const char *optimizers; /* "adamw,muon": keep only these labels; NULL: all */
     const char *submissions; /* "baseline,mine.json": these in place of all the suite compares; NULL: the suite's */
     const char *ruleset;    /* name or file, "external", "self"; NULL: the suite's */
     int studies;            /* 0: as the suite or the ruleset says */
-    const volatile int *stop;
+    const volatile int *stop; /* non-zero ends it with a checkpoint of every trial that runs; may be NULL */
+    /* Called by workers, one at a time; may be NULL. */
     void (*progress)(void *context, const rv_bench_progress *progress);
     void (*note)(void *context, const char *line);
     void *context;
-    int argc;
+    int argc;               /* for the record; may be 0 */
     char *const *argv;
 } rv_bench_options;
 
 /* Plans all trials up front, runs what is missing, writes DIR/bench.json (suite,
- * trials, scores).  RV_E_INTERRUPTED when stopped; running again goes on.  Several processes may
- * work on one folder, on machines that share it with its locks: each takes the trials that no
+ * trials, scores).  RV_E_INTERRUPTED when stopped; running again goes on.  RV_E_FORMAT,
+ * RV_E_UNKNOWN, RV_E_RANGE, RV_E_ARGUMENT for what the suite says, before anything runs; a trial
+ * that fails does not stop the others, and the first failure is what is returned.  Several processes
+ * may work on one folder, on machines that share it with its locks: each takes the trials that no
  * other one runs, and takes up those of a process that died. */
 RV_API rv_status rv_bench_run(const char *suite_json, const rv_bench_options *options, rv_error *err);
 
-/* The ranking of DIR/bench.json as text for a terminal; caller frees with free(). */
+/* The ranking of DIR/bench.json as text for a terminal of that many columns; caller frees with free().
+ * RV_E_IO, RV_E_FORMAT: of the file. */
 RV_API rv_status rv_bench_table(const char *dir, int width, bool colour, char **text, rv_error *err);
 
 #ifdef __cplusplus

@@ -100,6 +100,10 @@ RV_API int rv_pool_workers(const rv_pool *pool); /* 1 for NULL */
 /* Runs tasks 0..tasks-1 and returns when all are done.  Not re-entrant: a task
  * must not run the pool that runs it. */
 RV_API void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context);
+/* The same for small tasks over neighbouring memory: not claimed in order, but by each worker from
+ * a share of its own first.  What it touched in the last run is touched by it again, and mostly
+ * still lies in its cache. */
+RV_API void rv_pool_run_near(rv_pool *pool, int tasks, rv_task *task, void *context);
 
 /* ---- random numbers -------------------------------------------------- */
 

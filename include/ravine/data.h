@@ -2,7 +2,11 @@
  *
  * A source is read-only once made and may be used by several threads at once.
  * Readers accept the official layouts, plain or gzip, check every size before
- * they allocate, and name file and offset in every error. */
+ * they allocate, and name file and offset in every error.
+ *
+ * rv_source_*: *out is the caller's, to be freed or given to an objective, and NULL after
+ * a failure; data is the folder of data sets or NULL.  RV_E_IO: a file cannot be read;
+ * RV_E_FORMAT: it is damaged or of another size; RV_E_RANGE: an argument; RV_E_MEMORY. */
 #ifndef RAVINE_DATA_H
 #define RAVINE_DATA_H
 
@@ -35,6 +39,9 @@ struct rv_source {
 };
 
 RV_API void rv_source_free(rv_source *source); /* NULL is fine */
+/* A source with all that owner has, to give to an objective, which frees it: owner is borrowed and outlives
+ * it.  NULL: out of memory. */
+RV_API rv_source *rv_source_lend(const rv_source *owner);
 
 /* a / b, a + b, a - b, a b, a^2 + b^2 and a^3 + a b^2 + b, by their names as options have them. */
 typedef enum rv_modular_operation {
@@ -112,8 +119,9 @@ typedef struct rv_data_set {
     const rv_data_file *files;
     int file_count;
 } rv_data_set;
-RV_API const rv_data_set *rv_data_set_at(int i);
-/* RV_OK: all files are there; otherwise the error names the first that is not. */
+RV_API const rv_data_set *rv_data_set_at(int i); /* NULL beyond the last */
+/* RV_OK: all files are there with their sizes; otherwise the error names the first that is not
+ * (RV_E_IO) or is of another size (RV_E_FORMAT), and where it comes from. */
 RV_API rv_status rv_data_set_check(const rv_data_set *set, const char *data, rv_error *err);
 
 #ifdef __cplusplus

@@ -35,6 +35,7 @@ typedef struct rv_measure_options {
     const char *dir;  /* results go here; NULL: runs/probe/<run>-step<step> */
     const char *data; /* folder of data sets, or NULL: procedural data */
     int threads;      /* >= 1; results do not depend on it */
+    const char *language; /* in which the page opens, "en" or "ru"; NULL: English.  Both are in it */
     bool raw;         /* the weights that were stepped, not those to evaluate */
     const char *const *measures; /* [measure_count] names; none: the usual ones */
     int measure_count;

@@ -1,7 +1,8 @@
 /* Layers and blocks: functions that put operations and parameters into a graph.
  *
  * Each names its parameters below the graph's current prefix ("name.weight",
- * "name.bias") and draws them as said. */
+ * "name.bias") and draws them as said.  A shape that does not fit is the graph's error,
+ * which sticks (ravine/graph.h): what is returned then is RV_NONE, and may be passed on. */
 #ifndef RAVINE_NN_H
 #define RAVINE_NN_H
 

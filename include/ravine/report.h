@@ -1,4 +1,8 @@
-/* Reports and exports of a folder of runs. */
+/* Reports and exports of a folder of runs.
+ *
+ * What is written replaces a file of that name as a whole or not at all; its folder must be there.
+ * RV_E_IO: no run in dir or below, or a file that cannot be read or written; RV_E_FORMAT: a file
+ * of a run that is damaged, with its name and line; RV_E_MEMORY. */
 #ifndef RAVINE_REPORT_H
 #define RAVINE_REPORT_H
 
@@ -18,7 +22,7 @@ RV_API rv_status rv_report_write_score(const char *score_json, const char *path,
 /* Logs of all runs below dir, one row per log line, as CSV (RFC 4180; text that a
  * spreadsheet would take for a formula is quoted with a leading apostrophe). */
 RV_API rv_status rv_export_csv(const char *dir, const char *path, rv_error *err);
-/* One TensorBoard event file per run below out/<run>/. */
+/* One TensorBoard event file per run below out/<run>/, which is made. */
 RV_API rv_status rv_export_tensorboard(const char *dir, const char *out, rv_error *err);
 
 #ifdef __cplusplus

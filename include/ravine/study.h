@@ -72,6 +72,10 @@ typedef struct rv_study_verdict {
     double seconds;
 } rv_study_verdict;
 
+/* Whether names and values of options->set are the study's: RV_E_UNKNOWN, RV_E_ARGUMENT, RV_E_RANGE; makes and
+ * runs nothing. */
+RV_API rv_status rv_study_options_check(const rv_study *study, const rv_study_options *options, rv_error *err);
+
 /* Runs a study and writes DIR/study.json, DIR/index.html (self-contained), DIR/still.json (its
  * first figure, small, for the gallery) and one CSV per figure.  json (may be NULL) receives {"study","claims":[{"claim","source","expected",
  * "measured","holds",..}],"figures":[..],"seconds"}; caller frees with free(). */

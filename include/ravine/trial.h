@@ -54,8 +54,10 @@ typedef enum rv_outcome {
 } rv_outcome;
 RV_API const char *rv_outcome_name(rv_outcome outcome);
 
+enum { RV_RUN_SIZE = 1024 }; /* longest path of a run folder, its end counted */
+
 typedef struct rv_trial_result {
-    char run[256];       /* folder of the run */
+    char run[RV_RUN_SIZE]; /* folder of the run */
     rv_outcome outcome;
     char why[256];       /* of a divergence: tensor or operation, and step */
     int64_t steps, examples;
@@ -66,7 +68,7 @@ typedef struct rv_trial_result {
     /* When the target was first reached; step -1 and NaN: never. */
     int64_t target_step, target_examples;
     double target_seconds;
-    char weights[320];   /* safetensors file of the last weights */
+    char weights[RV_RUN_SIZE + 32]; /* safetensors file of the last weights, or "" */
 } rv_trial_result;
 
 typedef struct rv_progress {

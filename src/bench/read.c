@@ -3,27 +3,11 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "core/file.h"
 #include "core/text.h"
 
 /* ---- folders ----------------------------------------------------------------- */
-
-bool rv_is_folder(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-rv_status rv_path_join(char path[RV_PATH_SIZE], const char *dir, const char *name, rv_error *err)
-{
-    if (snprintf(path, RV_PATH_SIZE, "%s/%s", dir, name) >= RV_PATH_SIZE)
-        return rv_fail(err, RV_E_RANGE, "%.200s...: a path of more than %d bytes", dir, RV_PATH_SIZE - 1);
-    return RV_OK;
-}
 
 rv_status rv_read_folders(const char *path, rv_names *names, rv_error *err)
 {

@@ -4,6 +4,7 @@
 #define RV_BENCH_READ_H
 
 #include "bench/trials.h"
+#include "core/file.h"
 
 typedef struct rv_reading {
     const rv_trials_options *options;
@@ -41,9 +42,5 @@ rv_status rv_read_runs(rv_reading *reading, const char *path, rv_error *err);
 
 /* Names of the folders in a folder, sorted; release them also after a failure. */
 rv_status rv_read_folders(const char *path, rv_names *names, rv_error *err);
-bool rv_is_folder(const char *path);
-/* "dir/name"; RV_E_RANGE when it does not fit. */
-enum { RV_PATH_SIZE = 2048 };
-rv_status rv_path_join(char path[RV_PATH_SIZE], const char *dir, const char *name, rv_error *err);
 
 #endif

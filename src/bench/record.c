@@ -18,9 +18,7 @@ static void put_real(json_t *object, const char *key, double value)
 
 static void put_text(json_t *object, const char *key, const char *text)
 {
-    /* What is not UTF-8 must not make the record unreadable. */
-    json_t *value = json_string(text);
-    json_object_set_new(object, key, value ? value : json_string("(not UTF-8)"));
+    json_object_set_new(object, key, rv_json_from_bytes(text));
 }
 
 /* ---- trials -------------------------------------------------------------- */
@@ -69,10 +67,8 @@ static json_t *trial_list(const rv_plan *plan, const rv_record_trial *trials)
 static json_t *command_line(const rv_bench_options *options)
 {
     json_t *list = json_array();
-    for (int i = 0; i < options->argc; i++) {
-        json_t *word = json_string(options->argv[i]);
-        json_array_append_new(list, word ? word : json_string("(not UTF-8)"));
-    }
+    for (int i = 0; i < options->argc; i++)
+        json_array_append_new(list, rv_json_from_bytes(options->argv[i]));
     return list;
 }
 

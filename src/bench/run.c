@@ -191,11 +191,11 @@ static void run_one(void *context, int trial, int worker)
 /* Results that are there already; they say nothing about how long trials take here. */
 static void read_finished(bench *b)
 {
-    char path[1024];
+    char path[RV_PATH_SIZE];
     for (int i = 0; i < b->plan->count; i++) {
-        snprintf(path, sizeof path, "%s/%s", b->options->dir, b->plan->trials[i].id);
         rv_trial_result *result = &b->trials[i].result;
-        if (rv_trial_read(path, result, NULL) == RV_OK && result->outcome != RV_OUTCOME_INTERRUPTED)
+        if (rv_path_join(path, b->options->dir, b->plan->trials[i].id, NULL) == RV_OK &&
+            rv_trial_read(path, result, NULL) == RV_OK && result->outcome != RV_OUTCOME_INTERRUPTED)
             b->trials[i].state = RV_TRIAL_DONE;
     }
 }
@@ -271,9 +271,9 @@ static void run_passes(bench *b, rv_pool *pool)
 
 static rv_status run_plan(bench *b, rv_error *err)
 {
-    char path[1024];
+    char path[RV_PATH_SIZE];
     rv_pool *pool = NULL;
-    snprintf(path, sizeof path, "%s/bench.json", b->options->dir);
+    RV_TRY(rv_path_join(path, b->options->dir, "bench.json", err));
     for (int i = 0; i < b->plan->count; i++)
         b->seconds[i] = NAN;
     RV_TRY(rv_folder_make(b->options->dir, err));

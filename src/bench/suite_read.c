@@ -73,17 +73,19 @@ typedef struct keeper {
 static rv_status keep_name(void *context, const char *name, rv_error *err)
 {
     keeper *k = context;
-    const char *known[256];
+    const char *known[256]; /* that may be meant */
     size_t i;
     json_t *entry;
     int count = 0;
     for (int l = 0; l < 2; l++)
         json_array_foreach(k->lists[l], i, entry)
-            if (count < 256 && label_of(entry))
-                known[count++] = label_of(entry);
-    for (int n = 0; n < count; n++)
-        if (strcmp(known[n], name) == 0)
-            return json_object_set_new(k->kept, name, json_true()) == 0 ? RV_OK : rv_plan_need(NULL, err);
+        {
+            const char *label = label_of(entry);
+            if (label && strcmp(label, name) == 0)
+                return json_object_set_new(k->kept, name, json_true()) == 0 ? RV_OK : rv_plan_need(NULL, err);
+            if (label && count < (int)(sizeof known / sizeof known[0]))
+                known[count++] = label;
+        }
     const char *near = rv_text_nearest(name, known, count);
     return rv_fail(err, RV_E_UNKNOWN, "the suite has no optimizer '%s'%s%s%s", name, near ? "; did you mean '" : "",
                    near ? near : "", near ? "'?" : "");

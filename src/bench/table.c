@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bench/blocks.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "ravine/bench.h"
@@ -137,9 +138,9 @@ static void print_ranking(const ranking *r, int width, bool colour, bool complet
 
 rv_status rv_bench_table(const char *dir, int width, bool colour, char **text, rv_error *err)
 {
-    char path[1024];
+    char path[RV_PATH_SIZE];
     json_t *record;
-    snprintf(path, sizeof path, "%s/bench.json", dir);
+    RV_TRY(rv_path_join(path, dir, "bench.json", err));
     RV_TRY(rv_json_read(path, &record, err));
     const json_t *scores = json_object_get(record, "scores");
     ranking r = {.problems = json_object_get(scores, "problems"),

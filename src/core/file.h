@@ -49,8 +49,15 @@ rv_status rv_log_line(rv_log *log, const char *line, rv_error *err);  /* adds th
 rv_status rv_log_sync(rv_log *log, rv_error *err);                    /* to the disk */
 rv_status rv_log_close(rv_log *log, rv_error *err);                   /* NULL is fine */
 
-rv_status rv_folder_make(const char *path, rv_error *err); /* with its parents */
+/* Longest path, as the system has it. */
+enum { RV_PATH_SIZE = 4096 };
+/* "dir/name", never cut short: RV_E_RANGE when it does not fit, RV_E_ARGUMENT for an empty dir, which
+ * would be the root of the file system. */
+rv_status rv_path_join(char path[RV_PATH_SIZE], const char *dir, const char *name, rv_error *err);
+/* With its parents; RV_E_IO also where it is there and nothing can be written in it. */
+rv_status rv_folder_make(const char *path, rv_error *err);
 bool rv_file_exists(const char *path);
+bool rv_is_folder(const char *path);
 /* Names of the entries of a folder, sorted, without those that start with a dot.  The caller frees
  * with rv_folder_names_free, also after a failure. */
 rv_status rv_folder_names(const char *path, char ***names, int *count, rv_error *err);

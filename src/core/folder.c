@@ -1,9 +1,35 @@
-/* The entries of a folder, in an order that does not depend on the file system. */
+/* Folders and the paths in them.  Invariants: a path is whole or refused, and entries come in an
+ * order that does not depend on the file system. */
 #include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/file.h"
+
+rv_status rv_path_join(char path[RV_PATH_SIZE], const char *dir, const char *name, rv_error *err)
+{
+    if (dir[0] == '\0')
+        return rv_fail(err, RV_E_ARGUMENT, "expected a folder for %s, found an empty name", name);
+    const char *slash = dir[strlen(dir) - 1] == '/' ? "" : "/";
+    if (snprintf(path, RV_PATH_SIZE, "%s%s%s", dir, slash, name) >= RV_PATH_SIZE)
+        return rv_fail(err, RV_E_RANGE, "%.200s...: a path of more than %d bytes", dir, RV_PATH_SIZE - 1);
+    return RV_OK;
+}
+
+bool rv_file_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+bool rv_is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
 
 static int compare_names(const void *a, const void *b)
 {
@@ -32,7 +58,7 @@ rv_status rv_folder_names(const char *path, char ***names, int *count, rv_error 
     *count = 0;
     DIR *folder = opendir(path);
     if (!folder)
-        return rv_fail(err, RV_E_IO, "%s: not a folder that can be read", path);
+        return rv_fail(err, RV_E_IO, "%s: %s", path, strerror(errno));
     for (struct dirent *entry; ready && (entry = readdir(folder)) != NULL;)
         if (entry->d_name[0] != '.')
             ready = add_name(names, count, &capacity, entry->d_name);

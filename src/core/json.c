@@ -136,6 +136,36 @@ char *rv_json_text(const json_t *value, int indent)
     return out.data;
 }
 
+/* ---- bytes ----------------------------------------------------------------- */
+
+/* Length of the UTF-8 character at text, as Unicode's table 3-7 has them; 0: none begins here. */
+static size_t character_length(const unsigned char *text)
+{
+    if (text[0] < 0x80)
+        return 1;
+    size_t n = text[0] >= 0xC2 && text[0] < 0xE0 ? 2 : (text[0] & 0xF0) == 0xE0 ? 3 : text[0] >= 0xF0 && text[0] < 0xF5 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((text[i] & 0xC0) != 0x80)
+            return 0;
+    bool overlong = (text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xF0 && text[1] < 0x90);
+    bool surrogate = text[0] == 0xED && text[1] >= 0xA0, beyond = text[0] == 0xF4 && text[1] >= 0x90;
+    return overlong || surrogate || beyond ? 0 : n;
+}
+
+json_t *rv_json_from_bytes(const char *bytes)
+{
+    rv_text text = {0};
+    rv_text_put(&text, "", 0);
+    while (*bytes != '\0') {
+        size_t n = character_length((const unsigned char *)bytes);
+        rv_text_put(&text, n > 0 ? bytes : "\xEF\xBF\xBD", n > 0 ? n : 3);
+        bytes += n > 0 ? n : 1;
+    }
+    json_t *value = text.failed ? NULL : json_stringn(text.data, text.size);
+    rv_text_release(&text);
+    return value;
+}
+
 /* ---- numbers ---------------------------------------------------------------- */
 
 json_t *rv_json_from_real(double value)

@@ -19,6 +19,8 @@ int rv_json_number(double value, char *text, size_t size);
 double rv_json_real(const json_t *object, const char *key, double fallback);
 double rv_json_value(const json_t *value, double fallback); /* of the value itself; NULL is absent */
 json_t *rv_json_from_real(double value);
+/* Names of files and words of a command line, which may be any bytes: what is not UTF-8 becomes U+FFFD. */
+json_t *rv_json_from_bytes(const char *bytes);
 /* The same with six significant digits: more than a screen shows, and a third of the bytes. */
 json_t *rv_json_rounded(double value);
 

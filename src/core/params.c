@@ -208,7 +208,7 @@ static rv_status find_or_fail(const rv_param_table *table, const char *name, con
     *row = rv_params_find(table, name);
     if (*row != NULL)
         return RV_OK;
-    const char *names[NAMES_MAX];
+    const char *names[NAMES_MAX] = {NULL};
     int count = table->count < NAMES_MAX ? (int)table->count : NAMES_MAX;
     for (int i = 0; i < count; i++)
         names[i] = table->rows[i].name;
@@ -216,7 +216,13 @@ static rv_status find_or_fail(const rv_param_table *table, const char *name, con
     if (nearest != NULL)
         return rv_fail(err, RV_E_UNKNOWN, "%s has no parameter \"%.80s\"; did you mean \"%s\"?", table->owner,
                        name, nearest);
-    return rv_fail(err, RV_E_UNKNOWN, "%s has no parameter \"%.80s\"", table->owner, name);
+    rv_text list = {0};
+    for (int i = 0; i < count; i++)
+        rv_text_format(&list, "%s%s", i > 0 ? ", " : "", names[i]);
+    rv_status status = rv_fail(err, RV_E_UNKNOWN, "%s has no parameter \"%.80s\"; it has %.600s", table->owner, name,
+                               count > 0 && list.data ? list.data : "none");
+    rv_text_release(&list);
+    return status;
 }
 
 rv_status rv_params_set(const rv_param_table *table, void *values, const char *name, const char *text,

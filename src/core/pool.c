@@ -24,6 +24,12 @@ typedef struct worker {
     int number;
 } worker;
 
+/* Neighbouring tasks with which a worker begins. */
+typedef struct share {
+    _Alignas(64) atomic_int next;
+    int end;
+} share;
+
 struct rv_pool {
     int workers;
     worker *worker; /* [workers - 1]: all but the caller; none over threads of the caller's own */
@@ -33,6 +39,8 @@ struct rv_pool {
     rv_task *task;
     void *context;
     int tasks;
+    bool near;
+    share *shares; /* [workers] */
     _Alignas(64) atomic_int unclaimed;
     _Alignas(64) atomic_int unfinished;
     /* Sleeping, under the lock; the counters are also read without it. */
@@ -56,6 +64,19 @@ static bool spin(const atomic_int *counter, bool zero, const atomic_bool *closin
     return false;
 }
 
+/* A task of the job for one that has been claimed.  There are as many left in the shares as have been
+ * claimed and not yet taken, or more, and shares only shrink: one look at each finds one. */
+static int take(rv_pool *pool, int number)
+{
+    for (int i = number;; i = (i + 1) % pool->workers) {
+        share *s = &pool->shares[i];
+        int next = atomic_load_explicit(&s->next, memory_order_relaxed);
+        while (next < s->end)
+            if (atomic_compare_exchange_weak_explicit(&s->next, &next, next + 1, memory_order_relaxed, memory_order_relaxed))
+                return next;
+    }
+}
+
 static void work(rv_pool *pool, int number)
 {
     int left = atomic_load(&pool->unclaimed);
@@ -68,7 +89,7 @@ static void work(rv_pool *pool, int number)
             taken = taken > 1 ? taken : 1;
         } while (!atomic_compare_exchange_weak(&pool->unclaimed, &left, left - taken));
         for (int i = pool->tasks - left, end = i + taken; i < end; i++)
-            pool->task(pool->context, i, number);
+            pool->task(pool->context, pool->near ? take(pool, number) : i, number);
         /* Sequentially consistent against the caller's flag: one of the two sees the other. */
         if (atomic_fetch_sub(&pool->unfinished, taken) == taken && atomic_load(&pool->caller_sleeps)) {
             pthread_mutex_lock(&pool->lock);
@@ -126,13 +147,16 @@ static rv_status make(rv_pool **out, int workers, rv_error *err)
         return rv_fail(err, RV_E_RANGE, "a pool has 1 to %d workers, not %d", RV_POOL_MAX, workers);
     rv_pool *pool = aligned_alloc(_Alignof(rv_pool), sizeof *pool);
     worker *others = calloc((size_t)workers, sizeof *others);
-    if (pool == NULL || others == NULL) {
+    share *shares = aligned_alloc(_Alignof(share), (size_t)workers * sizeof *shares);
+    if (pool == NULL || others == NULL || shares == NULL) {
         free(pool);
         free(others);
+        free(shares);
         return rv_fail(err, RV_E_MEMORY, "no memory for a pool of %d workers", workers);
     }
     memset(pool, 0, sizeof *pool);
     pool->worker = others;
+    pool->shares = shares;
     pool->workers = 1;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
@@ -182,6 +206,7 @@ void rv_pool_free(rv_pool *pool)
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     free(pool->worker);
+    free(pool->shares);
     free(pool);
 }
 
@@ -200,7 +225,15 @@ static void run_alone(void *context, int task, int number)
     omp_set_num_threads(threads);
 }
 
-void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context)
+static void set_shares(rv_pool *pool, int tasks)
+{
+    for (int64_t i = 0; i < pool->workers; i++) {
+        atomic_store_explicit(&pool->shares[i].next, (int)(tasks * i / pool->workers), memory_order_relaxed);
+        pool->shares[i].end = (int)(tasks * (i + 1) / pool->workers);
+    }
+}
+
+static void run(rv_pool *pool, int tasks, rv_task *task, void *context, bool near)
 {
     if (tasks <= 0)
         return;
@@ -212,13 +245,26 @@ void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context)
     pool->task = task;
     pool->context = context;
     pool->tasks = tasks;
+    pool->near = near;
     if (pool->run != NULL) {
         pool->run(pool->runner, tasks, run_alone, pool);
         return;
     }
+    if (near)
+        set_shares(pool, tasks);
     atomic_store(&pool->unfinished, tasks);
     atomic_store(&pool->unclaimed, tasks);
     wake_workers(pool);
     work(pool, 0);
     wait_for_tasks(pool);
+}
+
+void rv_pool_run(rv_pool *pool, int tasks, rv_task *task, void *context)
+{
+    run(pool, tasks, task, context, false);
+}
+
+void rv_pool_run_near(rv_pool *pool, int tasks, rv_task *task, void *context)
+{
+    run(pool, tasks, task, context, true);
 }

@@ -35,6 +35,15 @@ static int distance(const char *a, int n, const char *b, int m)
     return rows[n % 3][m];
 }
 
+/* Parts of two letters are everywhere. */
+static const char *first_with(const char *part, const char *const *candidates, int count)
+{
+    for (int i = 0; i < count && strlen(part) > 2; i++)
+        if (strcasestr(candidates[i], part))
+            return candidates[i];
+    return NULL;
+}
+
 const char *rv_text_nearest(const char *name, const char *const *candidates, int count)
 {
     size_t n = strlen(name);
@@ -50,7 +59,7 @@ const char *rv_text_nearest(const char *name, const char *const *candidates, int
             nearest = candidates[i];
         }
     }
-    return nearest;
+    return nearest ? nearest : first_with(name, candidates, count);
 }
 
 bool rv_text_match(const char *glob, const char *name)

@@ -6,8 +6,8 @@
 
 #include "ravine/core.h"
 
-/* The candidate nearest to name by edit distance (with transpositions), or NULL when
- * none is near (more than a third of its letters differ). */
+/* The candidate nearest to name by edit distance (with transpositions); else, where none is near (more
+ * than a third of its letters differ), the first that has name as a part, "mnist-mlp" for "mnist"; or NULL. */
 const char *rv_text_nearest(const char *name, const char *const *candidates, int count);
 /* name against a glob of '*' and '?'. */
 bool rv_text_match(const char *glob, const char *name);

@@ -107,7 +107,7 @@ static rv_status open_temp(rv_writer *writer, rv_error *err)
         if (errno != EEXIST && errno != EINTR)
             break;
     }
-    return rv_fail(err, RV_E_IO, "%s: cannot write beside it: %s", writer->path, strerror(errno));
+    return rv_fail(err, RV_E_IO, "%s: cannot be written: %s", writer->path, strerror(errno));
 }
 
 rv_status rv_writer_open(rv_writer **out, const char *path, rv_error *err)
@@ -328,6 +328,8 @@ static rv_status make_one(const char *path, rv_error *err)
 
 rv_status rv_folder_make(const char *path, rv_error *err)
 {
+    if (path[0] == '\0')
+        return rv_fail(err, RV_E_ARGUMENT, "expected a folder, found an empty name");
     char *part = strdup(path);
     if (part == NULL)
         return rv_fail(err, RV_E_MEMORY, "%s: no memory to make it", path);
@@ -342,11 +344,7 @@ rv_status rv_folder_make(const char *path, rv_error *err)
         *at = end;
     }
     free(part);
+    if (status == RV_OK && faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) != 0)
+        status = rv_fail(err, RV_E_IO, "%s: nothing can be written in this folder: %s", path, strerror(errno));
     return status;
-}
-
-bool rv_file_exists(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0;
 }

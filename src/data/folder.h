@@ -2,9 +2,8 @@
 #ifndef RV_DATA_FOLDER_H
 #define RV_DATA_FOLDER_H
 
+#include "core/file.h"
 #include "ravine/data.h"
-
-enum { RV_PATH_SIZE = 512 };
 
 /* The path of file (a catalogue path such as "mnist/train-labels-idx1-ubyte") below data:
  * plain or with ".gz", also in the folder its official archive unpacks to.  False when

@@ -79,16 +79,26 @@ static void write_pixels(const images *m, const unsigned char *bytes, size_t n, 
 {
     size_t channels = (size_t)m->train.channels;
     if (dtype == RV_F32) {
-        float *to = (float *)out + at;
-        for (size_t i = 0; i < n; i += channels)
-            for (size_t c = 0; c < channels; c++)
-                to[i + c] = m->table32[c][bytes[i + c]];
+        float *restrict to = (float *)out + at;
+        for (size_t c = 0; c < channels; c++) {
+            const float *table = m->table32[c];
+            for (size_t i = c; i < n; i += channels)
+                to[i] = table[bytes[i]];
+        }
     } else {
         double *to = (double *)out + at;
         for (size_t i = 0; i < n; i += channels)
             for (size_t c = 0; c < channels; c++)
                 to[i + c] = m->table[c][bytes[i + c]];
     }
+}
+
+/* Images of a batch lie anywhere: the next one is on its way while one is written. */
+static void fetch(const unsigned char *pixels, size_t size)
+{
+    enum { LINE = 64 };
+    for (size_t i = 0; i < size; i += LINE)
+        __builtin_prefetch(pixels + i);
 }
 
 static void images_fill(const rv_source *source, rv_split split, const int64_t *ids, int count,
@@ -110,6 +120,8 @@ static void images_fill(const rv_source *source, rv_split split, const int64_t *
         size_t image = (size_t)(begin + ids[i]);
         const unsigned char *pixels = block->pixels + image * size;
         labels[i] = block->labels[image];
+        if (i + 1 < count && ids[i + 1] >= 0)
+            fetch(block->pixels + (size_t)(begin + ids[i + 1]) * size, size);
         if (split != RV_SPLIT_TRAIN || !m->augment) {
             write_pixels(m, pixels, size, dtype, inputs[0], at);
             continue;

@@ -19,13 +19,14 @@ static int parameter_of(const rv_step *step, int input)
     return step->in[input].where == RV_SPOT_PARAMETER ? step->in[input].index : -1;
 }
 
-/* The weight of node i if it can be a layer, or -1. */
+/* The weight of node i if it can be a layer, or -1.  Where products are in bf16 what they multiply may be
+ * nowhere in float32, and no layer is shown. */
 static int weight_of(const rv_plan *plan, int i)
 {
     const rv_step *step = &plan->program.steps[i];
     const rv_node *node = &plan->program.nodes[i];
     const int weight = parameter_of(step, 1);
-    if (!node->op->kernels[plan->options.backend]->factors || weight < 0 || !plan->program.trained[weight] ||
+    if (!node->op->kernels[plan->options.backend]->factors || node->bf16 || weight < 0 || !plan->program.trained[weight] ||
         rv_shape_size(&plan->layout.tensors[weight].shape) == 0)
         return -1;
     return step->in[2].where == RV_SPOT_NONE || parameter_of(step, 2) >= 0 ? weight : -1;

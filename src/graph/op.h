@@ -48,6 +48,11 @@ typedef struct rv_kernels {
      * the first `used` of `of` equal parts of its rows.  Runs right after backward, on the same call. */
     rv_status (*factors)(const rv_call *call, void *sums, int64_t used, int64_t of, rv_error *err);
     unsigned reads;   /* RV_READS_*: what backward looks at */
+    bool (*reads_output)(const rv_node *node); /* where not every node does that reads promises; NULL: all do */
+    /* Whether both programs read the first input in bf16 where there is such a copy; NULL: never. */
+    bool (*takes_bf16)(const rv_node *node);
+    /* Whether forward writes call->out_bf16 where it is given, and call->out where that is; NULL: never. */
+    bool (*gives_bf16)(const rv_node *node);
     bool in_place;    /* forward may write its first input's memory */
     bool gradient_in_place; /* backward may write gin[0] over gout (then add[0] is false) */
 } rv_kernels;
@@ -85,6 +90,8 @@ struct rv_node {
     const void *attr;    /* the operation's own attributes, owned by the graph */
     /* set by the planner */
     bool bf16;           /* products in bf16 */
+    bool in_bf16;        /* the first input comes in bf16 alone */
+    bool only_bf16;      /* the result is wanted in bf16 alone */
     bool wants_first;    /* the first input gets a gradient */
 };
 
@@ -95,6 +102,8 @@ struct rv_call {
     int stage;
     int first, end; /* the units of the stage to compute */
     void *out;
+    const uint16_t *in_bf16; /* the first input and the result in bf16 (rows of even length), where the */
+    uint16_t *out_bf16;      /* node's flags say so or both kinds are wanted; NULL: absent */
     void *saved, *scratch, *work;
     const void *packed, *prepared;
     void *statistics;       /* running statistics of this node */

@@ -8,4 +8,11 @@
 #include "ops.def"
 #undef OP
 
+/* For gives_bf16 of operations that always do. */
+static inline bool rv_cpu_always(const rv_node *node)
+{
+    (void)node;
+    return true;
+}
+
 #endif

@@ -63,9 +63,10 @@ static rv_norm_rows rows_norm(const rv_call *call, bool centred, size_t first, s
 static rv_status rows_forward(const rv_call *call, bool centred)
 {
     const rv_norm_rows norm = rows_norm(call, centred, (size_t)call->first, (size_t)call->end);
-    const size_t from = (size_t)call->first * UNIT_ROWS;
-    rv_cpu()->norm->rows_forward(&norm, call->in[2], (float)eps_of(call->node), (float *)call->out + from * norm.width,
-                                 (float *)call->saved + 2 * from);
+    const size_t from = (size_t)call->first * UNIT_ROWS, at = from * norm.width;
+    float *y = call->out;
+    rv_cpu()->norm->rows_forward(&norm, call->in[2], (float)eps_of(call->node), y ? y + at : NULL,
+                                 call->out_bf16 ? call->out_bf16 + at : NULL, (float *)call->saved + 2 * from);
     return RV_OK;
 }
 
@@ -135,11 +136,11 @@ static rv_status backward_rms(const rv_call *call, rv_error *err)
 const rv_kernels rv_layer_norm_cpu = {.forward = forward_layer, .backward = backward_layer,
                                       .saved = rows_saved, .scratch = rows_scratch, .cut = rows_cut,
                                       .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
-                                      .gradient_in_place = true};
+                                      .gives_bf16 = rv_cpu_always, .gradient_in_place = true};
 const rv_kernels rv_rms_norm_cpu = {.forward = forward_rms, .backward = backward_rms,
                                     .saved = rows_saved, .scratch = rows_scratch, .cut = rows_cut,
                                     .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
-                                    .gradient_in_place = true};
+                                    .gives_bf16 = rv_cpu_always, .gradient_in_place = true};
 
 /* ---- columns ---------------------------------------------------------- */
 
@@ -322,8 +323,8 @@ static rv_status backward_group(const rv_call *call, rv_error *err)
 const rv_kernels rv_batch_norm_cpu = {.forward = forward_batch, .backward = backward_batch,
                                       .saved = batch_saved, .scratch = columns_scratch,
                                       .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
-                                      .gradient_in_place = true};
+                                      .gives_bf16 = rv_cpu_always, .gradient_in_place = true};
 const rv_kernels rv_group_norm_cpu = {.forward = forward_group, .backward = backward_group,
                                       .saved = group_saved, .scratch = columns_scratch,
                                       .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
-                                      .gradient_in_place = true};
+                                      .gives_bf16 = rv_cpu_always, .gradient_in_place = true};

@@ -216,7 +216,7 @@ rv_status rv_plan_pack(rv_plan *plan, const void *w, rv_pool *pool, rv_error *er
 {
     packing job = {plan, w};
     const int tasks = plan->pack_count * RV_PACK_PARTS;
-    rv_pool_run(pool, tasks, pack_one, &job);
+    rv_pool_run_near(pool, tasks, pack_one, &job);
     for (int i = 0; i < tasks; i++) {
         const rv_error *found = &plan->packs[i / RV_PACK_PARTS].err[i % RV_PACK_PARTS];
         if (found->status != RV_OK)

@@ -3,7 +3,9 @@
  * All bookkeeping is per root value (views share their root's memory and gradient).
  * A value lives from the step that writes it to the last step that reads it, where
  * backward reads only what its kernel declares; so a block may be reused as soon as
- * nothing reads it any more, and a kernel that can may write over its operand. */
+ * nothing reads it any more, and a kernel that can may write over its operand.
+ * A result lives in the forms that are read, float or bf16 or both: bf16 where its
+ * producer can write it and a reader asks for it, each form with a life of its own. */
 #include "graph/program.h"
 
 #include <stdlib.h>
@@ -11,7 +13,8 @@
 #include "core/arena.h"
 
 typedef struct life {
-    int last;        /* step that reads it last */
+    int last;        /* step that reads it last, -1: none; of its copy in bf16: */
+    int last_bf16, block_bf16;
     int backward;    /* step of the backward of its node; -1: none */
     int block, gradient; /* -1: none (yet) */
     bool needed;     /* for the loss or an output */
@@ -93,6 +96,14 @@ static rv_status check_node(const builder *b, const rv_node *node, rv_error *err
     return RV_OK;
 }
 
+/* Weights are rounded when they are packed; an operation that packs them leaves others as they are. */
+static bool wants_bf16(const builder *b, const rv_node *node)
+{
+    const bool packs = kernels_of(b, node)->packed;
+    return b->options.bf16 && b->options.backend == RV_BACKEND_CPU &&
+           (!packs || rv_graph_at(b->graph, rv_graph_root(b->graph, node->in[1]))->from == RV_FROM_PARAMETER);
+}
+
 static rv_status number_steps(builder *b, rv_error *err)
 {
     rv_program *program = b->program;
@@ -102,7 +113,7 @@ static rv_status number_steps(builder *b, rv_error *err)
             continue;
         RV_TRY(check_node(b, node, err));
         program->nodes[program->forward] = *node;
-        program->nodes[program->forward].bf16 = b->options.bf16 && b->options.backend == RV_BACKEND_CPU;
+        program->nodes[program->forward].bf16 = wants_bf16(b, node);
         program->number[program->forward] = i;
         program->forward++;
     }
@@ -117,31 +128,55 @@ static rv_status number_steps(builder *b, rv_error *err)
 
 /* ---- when it is read -------------------------------------------------- */
 
-static void read_at(life *l, int step)
+static void read_at(int *last, int step)
 {
-    if (step > l->last)
-        l->last = step;
+    if (step > *last)
+        *last = step;
+}
+
+static bool even_rows(const rv_shape *shape)
+{
+    return shape->rank > 0 && shape->dim[shape->rank - 1] % 2 == 0;
+}
+
+/* Whether the node takes its first operand in bf16 and finds it so. */
+static bool reads_bf16(const builder *b, const rv_node *node)
+{
+    const rv_kernels *kernels = kernels_of(b, node);
+    const rv_graph_value *value = rv_graph_at(b->graph, rv_graph_root(b->graph, node->in[0]));
+    if (value->from != RV_FROM_NODE || !kernels->takes_bf16 || !kernels->takes_bf16(node))
+        return false;
+    const rv_kernels *producer = kernels_of(b, &b->graph->nodes[value->source]);
+    return even_rows(&value->shape) && even_rows(&node->in_shape[0]) && producer->gives_bf16 &&
+           producer->gives_bf16(&b->graph->nodes[value->source]);
 }
 
 static void find_last_reads(const builder *b)
 {
     const rv_program *program = b->program;
     for (int i = 0; i < program->forward; i++) {
-        const rv_node *node = &program->nodes[i];
-        const unsigned reads = kernels_of(b, node)->reads;
+        rv_node *node = &program->nodes[i];
+        const rv_kernels *kernels = kernels_of(b, node);
         life *out = &b->lives[node->out];
-        read_at(out, i);
+        node->in_bf16 = reads_bf16(b, node);
         if (out->kept)
-            read_at(out, program->forward - 1);
-        if (out->backward >= 0 && (reads & RV_READS_OUTPUT))
-            read_at(out, out->backward);
+            read_at(&out->last, program->forward - 1);
+        if (out->backward >= 0 && (kernels->reads & RV_READS_OUTPUT) &&
+            (!kernels->reads_output || kernels->reads_output(node)))
+            read_at(&out->last, out->backward);
         for (int j = 0; j < node->n_in; j++) {
             if (!node->in[j])
                 continue;
-            read_at(life_of(b, node->in[j]), i);
-            if (out->backward >= 0 && (reads & RV_READS_INPUT(j)))
-                read_at(life_of(b, node->in[j]), out->backward);
+            life *in = life_of(b, node->in[j]);
+            int *last = j == 0 && node->in_bf16 ? &in->last_bf16 : &in->last;
+            read_at(last, out->backward >= 0 && (kernels->reads & RV_READS_INPUT(j)) ? out->backward : i);
         }
+    }
+    for (int i = 0; i < program->forward; i++) {
+        life *out = &b->lives[program->nodes[i].out];
+        program->nodes[i].only_bf16 = out->last < 0 && out->last_bf16 >= 0;
+        if (!program->nodes[i].only_bf16)
+            read_at(&out->last, i); /* at least written */
     }
 }
 
@@ -191,7 +226,11 @@ static void place_forward(const builder *b, int i)
     const rv_kernels *kernels = kernels_of(b, node);
     life *out = &b->lives[node->out];
     const life *first = life_of(b, node->in[0]);
-    if (kernels->in_place && first_is_alone(b, node) && !first->kept && first->last == i) {
+    if (out->last_bf16 >= 0)
+        out->block_bf16 = new_block(program, (size_t)rv_shape_size(&node->shape) * sizeof(uint16_t), i, out->last_bf16);
+    if (node->only_bf16) {
+        out->block = -1;
+    } else if (kernels->in_place && first_is_alone(b, node) && !first->kept && first->last == i) {
         out->block = first->block;
         program->blocks[out->block].last = out->last;
     } else {
@@ -203,6 +242,8 @@ static void place_forward(const builder *b, int i)
         if (node->in[j])
             step->in[j] = value_spot(b, node->in[j]);
     step->out = spot_block(out->block);
+    step->out_bf16 = spot_block(out->block_bf16);
+    step->in_bf16 = node->in_bf16 ? spot_block(first->block_bf16) : (rv_spot){RV_SPOT_NONE, 0};
     if (kernels->saved)
         step->saved = spot_block(new_block(program, kernels->saved(node), i, out->backward > i ? out->backward : i));
     if (kernels->scratch)
@@ -288,8 +329,8 @@ static rv_status allocate(builder *b, rv_error *err)
     program->nodes = calloc(nodes, sizeof *program->nodes);
     program->number = calloc(nodes, sizeof *program->number);
     program->steps = calloc(2 * nodes, sizeof *program->steps);
-    /* A node has at most a result, saved bytes, scratch twice and its operands' gradients. */
-    program->blocks = calloc(inputs + nodes * (4 + RV_OP_INPUTS), sizeof *program->blocks);
+    /* A node has at most a result in two forms, saved bytes, scratch twice and its operands' gradients. */
+    program->blocks = calloc(inputs + nodes * (5 + RV_OP_INPUTS), sizeof *program->blocks);
     program->inputs = calloc(inputs, sizeof *program->inputs);
     program->outputs = calloc((size_t)graph->output_list.count + 1, sizeof *program->outputs);
     program->trained = calloc((size_t)graph->parameter_list.count + 1, sizeof *program->trained);
@@ -297,7 +338,7 @@ static rv_status allocate(builder *b, rv_error *err)
         !program->outputs || !program->trained)
         return rv_fail(err, RV_E_MEMORY, "plan: no memory for a graph of %d nodes", graph->node_list.count);
     for (int v = 0; v <= graph->value_list.count; v++)
-        b->lives[v].last = b->lives[v].backward = b->lives[v].block = b->lives[v].gradient = -1;
+        b->lives[v] = (life){.last = -1, .last_bf16 = -1, .backward = -1, .block = -1, .block_bf16 = -1, .gradient = -1};
     return RV_OK;
 }
 

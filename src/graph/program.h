@@ -16,6 +16,7 @@ typedef struct rv_spot {
 typedef struct rv_step {
     int node; /* in nodes */
     rv_spot in[RV_OP_INPUTS], out, saved, scratch;
+    rv_spot in_bf16, out_bf16; /* of the first input and the result */
     rv_spot gout, gin[RV_OP_INPUTS]; /* backward only */
     bool add[RV_OP_INPUTS];
 } rv_step;

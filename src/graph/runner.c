@@ -67,6 +67,8 @@ static rv_call make_call(const rv_runner *runner, const rv_step *step)
         call->add[j] = step->add[j];
     }
     call->out = block_address(runner, step->out);
+    call->in_bf16 = block_address(runner, step->in_bf16);
+    call->out_bf16 = block_address(runner, step->out_bf16);
     call->saved = block_address(runner, step->saved);
     call->scratch = block_address(runner, step->scratch);
     call->work = (char *)runner->arena.base + plan->bytes.arena;
@@ -144,13 +146,13 @@ static void make_calls(rv_runner *runner, int s)
         runner->forward_calls = runner->call_count;
 }
 
-/* A piece should be worth more than it costs to hand it over: a microsecond or two, at the
- * modest speeds of small work. */
-static int pieces_of(const rv_runner *runner, const rv_call *call)
+/* A piece should be worth more than it costs to hand it over, with the data that another worker
+ * has in its cache: some microseconds.  The speeds are those of small work. */
+static int pieces_of(const rv_runner *runner, const rv_call *call, bool backward)
 {
-    static const double piece = 2e-6, flops = 40e9, bytes = 20e9;
+    static const double piece = 2e-6, flops = 80e9, bytes = 40e9;
     const rv_cost cost = call->node->op->cost(call->node);
-    const double worth = (cost.flops / flops + cost.bytes / bytes) / piece;
+    const double worth = (cost.flops / flops + cost.bytes / bytes) * (backward ? 2 : 1) / piece;
     const int most = rv_crew_most(runner->crew);
     const int pieces = call->end < most ? call->end : most;
     return worth < 2 ? 1 : worth < pieces ? (int)worth : pieces;
@@ -163,7 +165,7 @@ static rv_status make_crew(rv_runner *runner, rv_pool *pool, rv_error *err)
         return rv_fail(err, RV_E_MEMORY, "runner: no memory for %d calls", runner->call_count);
     RV_TRY(rv_crew_new(&runner->crew, pool, err));
     for (int c = 0; c < runner->call_count; c++)
-        runner->pieces[c] = pieces_of(runner, &runner->calls[c]);
+        runner->pieces[c] = pieces_of(runner, &runner->calls[c], c >= runner->forward_calls);
     return RV_OK;
 }
 
@@ -259,6 +261,17 @@ static rv_status check_finite(const rv_plan *plan, const char *what, const char 
     return RV_OK;
 }
 
+/* A result that only exists in bf16: infinity and NaN have all bits of the exponent set. */
+static rv_status check_bf16(const rv_call *call, rv_error *err)
+{
+    const int64_t n = rv_shape_size(&call->node->shape);
+    for (int64_t i = 0; i < n; i++)
+        if ((call->out_bf16[i] & 0x7f80) == 0x7f80)
+            return rv_fail(err, RV_E_NUMERIC, "%s '%s': expected finite values, found %s at element %lld",
+                           call->node->op->name, call->node->name, call->out_bf16[i] & 0x7f ? "nan" : "inf", (long long)i);
+    return RV_OK;
+}
+
 /* Looks at inputs, parameters and, running again since memory is reused, every result. */
 static rv_status name_not_finite(rv_runner *runner, rv_error *err)
 {
@@ -277,8 +290,12 @@ static rv_status name_not_finite(rv_runner *runner, rv_error *err)
     for (int c = 0; c < runner->forward_calls; c++) {
         const rv_call *call = &runner->calls[c];
         RV_TRY(kernels_of(runner, call)->forward(call, err));
-        if (c + 1 == runner->forward_calls || call[1].node != call->node)
+        if (c + 1 < runner->forward_calls && call[1].node == call->node)
+            continue; /* a stage of several */
+        if (call->out)
             RV_TRY(check_finite(plan, call->node->op->name, call->node->name, call->out, &call->node->shape, err));
+        else
+            RV_TRY(check_bf16(call, err));
     }
     return rv_fail(err, RV_E_NUMERIC, "loss: expected a finite value");
 }

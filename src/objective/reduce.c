@@ -62,6 +62,6 @@ bool rv_reduce_shards(const void *const *vectors, int count, int64_t size, rv_dt
     reduction r = {.vectors = vectors, .count = count, .size = size, .scale = scale, .out = out};
     atomic_init(&r.finite, true);
     const int blocks = (int)((size + BLOCK - 1) / BLOCK);
-    rv_pool_run(pool, blocks, dtype == RV_F64 ? task_f64 : task_f32, &r);
+    rv_pool_run_near(pool, blocks, dtype == RV_F64 ? task_f64 : task_f32, &r);
     return atomic_load(&r.finite);
 }

@@ -71,13 +71,13 @@ double rv_clip_global_norm(void *g, const rv_layout *layout, rv_dtype dtype, dou
     while (job.chunk * CHUNKS < job.size)
         job.chunk *= 2;
     const int chunks = (int)((job.size + job.chunk - 1) / job.chunk);
-    rv_pool_run(pool, chunks, sum_task, &job);
+    rv_pool_run_near(pool, chunks, sum_task, &job);
     for (int step = 1; step < chunks; step *= 2)
         for (int i = 0; i + step < chunks; i += 2 * step)
             job.sums[i] += job.sums[i + step];
     const double norm = chunks > 0 ? sqrt(job.sums[0]) : 0;
     job.scale = max_norm / (norm + 1e-6);
     if (isfinite(norm) && job.scale < 1)
-        rv_pool_run(pool, chunks, scale_task, &job);
+        rv_pool_run_near(pool, chunks, scale_task, &job);
     return norm;
 }

@@ -38,9 +38,10 @@
 #define RV_EACH(i, n) _Pragma("GCC ivdep") for (int i = 0; i < (n); i++)
 #endif
 
-/* Cache lines of a tile, and its elements: the size of a kernel's own buffers. */
-enum { RV_TILE_LINES = 8 };
-#define RV_TILE (RV_TILE_LINES * 64 / (int)sizeof(RV_REAL))
+/* Cache lines of a tile, and its elements: the size of a kernel's own buffers.  Lines are asked for some
+ * tiles before they are needed. */
+enum { RV_LINE = 64, RV_TILE_LINES = 8, RV_AHEAD = 4 };
+#define RV_TILE (RV_TILE_LINES * RV_LINE / (int)sizeof(RV_REAL))
 
 #define RV_PASTE_(a, b) a##b
 #define RV_PASTE(a, b) RV_PASTE_(a, b)

@@ -48,11 +48,17 @@ RV_CLONES static rv_fault RV_FN(RV_PASTE(RV_KERNEL, _loop))(const rv_block *bloc
 #else
     RV_REAL *to = block->w;
 #endif
+#ifdef RV_KERNEL_MEASURES
+    const bool weights = false; /* few look at them */
+#else
+    const bool weights = true;
+#endif
     for (int64_t at = 0; at < block->size && fault == RV_FAULT_NONE; at += FULL) {
         rv_tile t = {.w = (const RV_REAL *)block->w + at, .g = g + at, .out = out, .sum = sum,
                      .tensor = block->tensor, .at = block->start + at};
         for (int k = 0; k < RV_MAX_SLOTS; k++)
             t.s[k] = block->slot[k] ? (RV_REAL *)block->slot[k] + at : NULL;
+        RV_FN(rv_prefetch)(block, at, weights);
         if (block->size - at >= FULL)
             fault = RV_FN(RV_PASTE(RV_KERNEL, _open))(block, &t, &args, FULL, to + at, room);
         else

@@ -97,3 +97,32 @@ RV_INLINE void RV_FN(rv_close_slots)(const rv_block *block, int n, const rv_tile
         if (block->packed >> k & 1 && block->slot[k])
             RV_FN(rv_close)(t->s[k], n, block->dice[k], at, (uint16_t *)block->slot[k] + at);
 }
+
+/* Asks for the lines of a tile some tiles ahead of element `at`, two at a time of every stream.  Kernels read up to
+ * eight; what the processor foresees of them by itself depends on their addresses, and the time of a step with it. */
+RV_INLINE void RV_FN(rv_prefetch)(const rv_block *block, int64_t at, bool weights)
+{
+    enum { PAIR = 2 * RV_LINE, PACKED = PAIR / (sizeof(RV_REAL) / 2) };
+    const int64_t to = at + RV_AHEAD * RV_TILE;
+    const char *w = (const char *)block->w + to * (int64_t)sizeof(RV_REAL);
+    const char *g = (const char *)block->g + to * (int64_t)sizeof(RV_REAL);
+    for (int pair = 0; pair < RV_TILE_LINES / 2; pair++) {
+        for (int line = 0; line < PAIR; line += RV_LINE) {
+            if (weights)
+                __builtin_prefetch(w + pair * PAIR + line, 0, 3);
+            __builtin_prefetch(g + pair * PAIR + line, 0, 3);
+        }
+        for (int k = 0; k < RV_MAX_SLOTS; k++) {
+            const char *slot = block->slot[k];
+            if (!slot)
+                continue;
+            if (block->packed >> k & 1) {
+                __builtin_prefetch(slot + to * 2 + pair * PACKED, 0, 3);
+            } else {
+                slot += to * (int64_t)sizeof(RV_REAL) + pair * PAIR;
+                __builtin_prefetch(slot, 0, 3);
+                __builtin_prefetch(slot + RV_LINE, 0, 3);
+            }
+        }
+    }
+}

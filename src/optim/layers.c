@@ -72,8 +72,8 @@ static rv_status assign(const rv_optimizer *o, rv_group *group, rv_error *err)
 {
     if (o->layer_count == 0)
         return rv_fail(err, RV_E_UNSUPPORTED,
-                       "%s needs to know the linear layers of a network, and there are none here (through the C ABI: "
-                       "rv_optimizer_new_flat with a layout that has layers, or ravine/kfac.h)", group->label);
+                       "%s needs to know the linear layers of a network, and there are none here (products in bf16 show none; "
+                       "through the C ABI: rv_optimizer_new_flat with a layout that has layers, or ravine/kfac.h)", group->label);
     group->layers = calloc((size_t)o->layer_count, sizeof *group->layers);
     if (!group->layers)
         return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");

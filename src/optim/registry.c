@@ -1,7 +1,6 @@
 /* The lists of methods, wrappers and schedules.  Invariant: every name of the .def files appears
  * exactly once, in that order; of several versions of a name the newest is meant unless one is
  * asked for. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -99,7 +99,7 @@ static rv_status run_pass(const rv_run *run, rv_kernel kernel, const void *args,
 {
     rv_group *group = run->group;
     pass p = {run, run->dtype == RV_F32 ? kernel.f32 : kernel.f64, args, sums};
-    rv_pool_run(group->pool, group->span_count, run_span, &p);
+    rv_pool_run_near(group->pool, group->span_count, run_span, &p);
     for (int i = 0; i < group->piece_count; i++)
         if (group->faults[i] != RV_FAULT_NONE)
             return fault_status(run, (rv_fault)group->faults[i], group->pieces[i].tensor);

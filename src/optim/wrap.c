@@ -73,7 +73,7 @@ static void copy_span(void *context, int task, int worker)
 void rv_run_copy(const rv_run *run, const void *const *from, void *const *to)
 {
     copy_job job = {run, from, to};
-    rv_pool_run(run->group->pool, run->group->span_count, copy_span, &job);
+    rv_pool_run_near(run->group->pool, run->group->span_count, copy_span, &job);
 }
 
 void *const *rv_run_own_gradient(const rv_run *run)

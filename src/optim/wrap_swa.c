@@ -1,7 +1,6 @@
 /* Stochastic weight averaging: the equal-weight mean of the weights at some steps.
  *     average <- average + (w - average)/(n + 1);  n <- n + 1
  * Reference: pytorch torch/optim/swa_utils.py 2.6.0 get_swa_multi_avg_fn.  Deviations: none. */
-#include <math.h>
 
 #include "optim/average.h"
 

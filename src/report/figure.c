@@ -187,9 +187,10 @@ rv_status rv_figures_write(const json_t *figures, const char *dir, rv_error *err
     size_t i;
     json_array_foreach(figures, i, figure)
     {
-        char path[2048];
+        char name[256], path[RV_PATH_SIZE];
         rv_text text = {0};
-        snprintf(path, sizeof path, "%s/%s.csv", dir, json_string_value(json_object_get(figure, "name")));
+        snprintf(name, sizeof name, "%s.csv", json_string_value(json_object_get(figure, "name")));
+        RV_TRY(rv_path_join(path, dir, name, err));
         rv_figure_csv(figure, &text);
         rv_status status = text.failed ? rv_fail(err, RV_E_MEMORY, "%s: no memory", path)
                                        : rv_file_write(path, text.data, text.size, err);

@@ -194,9 +194,9 @@ static rv_status add_best_runs(json_t *list, const char *dir, const json_t *benc
 
 static rv_status add_bench(json_t *data, json_t *runs, const char *dir, rv_error *err)
 {
-    char path[2048];
+    char path[RV_PATH_SIZE];
     json_t *bench = NULL;
-    snprintf(path, sizeof path, "%s/bench.json", dir);
+    RV_TRY(rv_path_join(path, dir, "bench.json", err));
     if (!rv_file_exists(path))
         return add_all_runs(runs, dir, err);
     RV_TRY(rv_json_read(path, &bench, err));
@@ -230,9 +230,10 @@ static json_t *workloads_of(const json_t *runs)
 /* What `ravine score -o DIR/score.json` left beside the runs. */
 static rv_status add_score(json_t *data, const char *dir, rv_error *err)
 {
-    char path[2048];
+    char path[RV_PATH_SIZE];
     json_t *score = NULL;
-    if (snprintf(path, sizeof path, "%s/score.json", dir) >= (int)sizeof path || !rv_file_exists(path))
+    RV_TRY(rv_path_join(path, dir, "score.json", err));
+    if (!rv_file_exists(path))
         return RV_OK;
     RV_TRY(rv_json_read(path, &score, err));
     json_object_set_new(data, "score", score);

@@ -1,17 +1,16 @@
 /* Writing and restoring checkpoints.  Invariants: a file covers itself by a checksum over
  * metadata, names, types, shapes and bytes; saving what was loaded gives the same file. */
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/file.h"
 #include "core/text.h"
 #include "trial/checkpoint.h"
+#include "trial/checkpoint_files.h"
 #include "trial/folder.h"
 #include "trial/hash.h"
 
-enum { FORMAT_VERSION = 1, PATH_SIZE = 512 };
+enum { FORMAT_VERSION = 1 };
 static const char optimizer_prefix[] = "o.";
 
 /* ---- arrays -------------------------------------------------------------------- */
@@ -130,38 +129,11 @@ static char *metadata_text(const rv_snapshot *s, const rv_array *arrays, int cou
     return text;
 }
 
-static void file_path(const char *folder, int64_t step, char *path)
-{
-    snprintf(path, PATH_SIZE, "%s/step-%012lld.safetensors", folder, (long long)step);
-}
-
-int64_t rv_checkpoint_step(const char *name)
-{
-    long long step = 0;
-    char again[64];
-    if (sscanf(name, "step-%lld.safetensors", &step) != 1 || step < 0)
-        return -1;
-    snprintf(again, sizeof again, "step-%012lld.safetensors", step);
-    return strcmp(name, again) == 0 ? step : -1;
-}
-
-static void prune(const char *folder, int64_t newest, int64_t previous)
-{
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        int64_t step = rv_checkpoint_step(entry->d_name);
-        if (step >= 0 && step != newest && step != previous)
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    if (dir != NULL)
-        closedir(dir);
-}
-
 static rv_status write_in(const char *folder, const rv_snapshot *s, rv_error *err)
 {
-    char path[PATH_SIZE];
+    char path[RV_PATH_SIZE];
     int count = 0;
-    file_path(folder, s->tally->step, path);
+    RV_TRY(rv_checkpoint_path(folder, s->tally->step, path, err));
     rv_array *arrays = list_all(s, &count);
     char *metadata = arrays == NULL ? NULL : metadata_text(s, arrays, count);
     rv_status status = metadata == NULL ? no_memory(path, err) : rv_safetensors_write(path, arrays, count, metadata, err);
@@ -173,7 +145,7 @@ static rv_status write_in(const char *folder, const rv_snapshot *s, rv_error *er
 rv_status rv_checkpoint_write(rv_snapshot *s, rv_error *err)
 {
     RV_TRY(write_in(s->folder, s, err));
-    prune(s->folder, s->tally->step, s->previous);
+    rv_checkpoint_prune(s->folder, s->tally->step, s->previous);
     s->previous = s->tally->step;
     return RV_OK;
 }
@@ -371,31 +343,6 @@ static rv_status load_set(const char *path, rv_snapshot *s, const rv_array_set *
     return status;
 }
 
-/* The greatest step below `below` that has a file, or -1. */
-static int64_t newest_below(const char *folder, int64_t below)
-{
-    int64_t newest = -1;
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        int64_t step = rv_checkpoint_step(entry->d_name);
-        if (step > newest && step < below)
-            newest = step;
-    }
-    if (dir != NULL)
-        closedir(dir);
-    return newest;
-}
-
-bool rv_checkpoint_newest(const char *folder, char *path, size_t size)
-{
-    char name[PATH_SIZE];
-    int64_t step = newest_below(folder, INT64_MAX);
-    if (step < 0)
-        return false;
-    file_path(folder, step, name);
-    return snprintf(path, size, "%s", name) < (int)size;
-}
-
 static bool damaged(rv_status status)
 {
     return status == RV_E_FORMAT || status == RV_E_IO || status == RV_E_RANGE;
@@ -404,11 +351,11 @@ static bool damaged(rv_status status)
 rv_status rv_checkpoint_load(rv_snapshot *s, void (*note)(void *, const char *), void *context, bool *found, rv_error *err)
 {
     *found = false;
-    for (int64_t step = INT64_MAX; !*found && (step = newest_below(s->folder, step)) >= 0;) {
-        char path[PATH_SIZE], line[PATH_SIZE + sizeof err->message];
+    for (int64_t step = INT64_MAX; !*found && (step = rv_checkpoint_below(s->folder, step)) >= 0;) {
+        char path[RV_PATH_SIZE], line[sizeof err->message + 64];
         rv_array_set set;
         rv_error why = {0};
-        file_path(s->folder, step, path);
+        RV_TRY(rv_checkpoint_path(s->folder, step, path, err));
         rv_status status = rv_safetensors_read(path, &set, &why);
         if (status == RV_E_UNSUPPORTED)
             status = RV_E_FORMAT; /* an element type that no checkpoint has */

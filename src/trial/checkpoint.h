@@ -66,9 +66,5 @@ rv_status rv_checkpoint_check(const char *path, json_t *meta, const rv_array_set
 rv_status rv_checkpoint_optimizer(const char *path, const rv_array_set *set, rv_optimizer *optimizer, rv_error *err);
 /* The array of this name, or NULL. */
 const rv_array *rv_checkpoint_array(const rv_array_set *set, const char *name);
-/* The path of the newest checkpoint in a folder; false: there is none. */
-/* The step in a checkpoint's name, or -1: it is not of that form. */
-int64_t rv_checkpoint_step(const char *name);
-bool rv_checkpoint_newest(const char *folder, char *path, size_t size);
 
 #endif

@@ -7,22 +7,15 @@
 #include <sys/stat.h>
 
 #include "core/file.h"
-#include "trial/checkpoint.h"
+#include "trial/checkpoint_files.h"
 #include "trial/runs.h"
 
 static const char expected[] = "expected a run folder, its checkpoint folder, a checkpoint or a file of weights";
 
-static bool is_folder(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 static bool is_run(const char *path)
 {
-    char name[2 * RV_FIND_SIZE];
-    snprintf(name, sizeof name, "%s/config.json", path);
-    return rv_file_exists(name);
+    char name[RV_PATH_SIZE];
+    return rv_path_join(name, path, "config.json", NULL) == RV_OK && rv_file_exists(name);
 }
 
 /* ---- one ------------------------------------------------------------------------------- */
@@ -39,32 +32,29 @@ static rv_status no_run(const char *dir, rv_error *err)
 }
 
 /* A finished run has weights to evaluate; the weights that were stepped are in checkpoints only. */
-static rv_status locate(const char *path, bool raw, char file[RV_FIND_SIZE], rv_error *err)
+static rv_status locate(const char *path, bool raw, char file[RV_PATH_SIZE], rv_error *err)
 {
-    char name[2 * RV_FIND_SIZE];
+    char folder[RV_PATH_SIZE];
     struct stat info;
     if (stat(path, &info) != 0)
         return rv_fail(err, RV_E_IO, "%s: %s, found nothing", path, expected);
-    bool fits;
     if (!S_ISDIR(info.st_mode)) {
-        fits = snprintf(file, RV_FIND_SIZE, "%s", path) < RV_FIND_SIZE;
-    } else if (!is_run(path)) {
-        if (!rv_checkpoint_newest(path, file, RV_FIND_SIZE))
-            return no_run(path, err);
-        fits = true;
-    } else {
-        fits = snprintf(file, RV_FIND_SIZE, "%s/weights.safetensors", path) < RV_FIND_SIZE;
-        snprintf(name, sizeof name, "%s/checkpoint", path);
-        if ((raw || !rv_file_exists(file)) && !rv_checkpoint_newest(name, file, RV_FIND_SIZE))
-            return rv_fail(err, RV_E_IO, "%s: the run has no checkpoint yet", path);
+        snprintf(file, RV_PATH_SIZE, "%s", path); /* it fits: the system has just read it */
+        return RV_OK;
     }
-    return fits ? RV_OK : rv_fail(err, RV_E_RANGE, "%s: its path is longer than %d", path, RV_FIND_SIZE - 1);
+    if (!is_run(path))
+        return rv_checkpoint_newest(path, file, RV_PATH_SIZE) ? RV_OK : no_run(path, err);
+    RV_TRY(rv_path_join(file, path, "weights.safetensors", err));
+    RV_TRY(rv_path_join(folder, path, "checkpoint", err));
+    if ((raw || !rv_file_exists(file)) && !rv_checkpoint_newest(folder, file, RV_PATH_SIZE))
+        return rv_fail(err, RV_E_IO, "%s: the run has no checkpoint yet", path);
+    return RV_OK;
 }
 
-rv_status rv_find_saved(const char *path, bool raw, char file[RV_FIND_SIZE], bool *start, rv_error *err)
+rv_status rv_find_saved(const char *path, bool raw, char file[RV_PATH_SIZE], bool *start, rv_error *err)
 {
     static const char mark[] = "@start";
-    char name[2 * RV_FIND_SIZE];
+    char name[RV_PATH_SIZE];
     size_t n = strlen(path), m = sizeof mark - 1;
     struct stat info;
     *start = n > m && n < sizeof name && strcmp(path + n - m, mark) == 0 && stat(path, &info) != 0;
@@ -91,9 +81,9 @@ rv_status rv_point_list(const char *path, char ***files, int *count, rv_error *e
     int found = 0;
     *files = NULL;
     *count = 0;
-    if (is_folder(path) && !is_run(path))
+    if (rv_is_folder(path) && !is_run(path))
         RV_TRY(rv_folder_names(path, &names, &found, err));
-    size_t size = strlen(path) + RV_FIND_SIZE;
+    size_t size = strlen(path) + RV_PATH_SIZE;
     char **list = list_new((size_t)found + 1, size);
     for (int i = 0; list != NULL && i < found; i++) /* names are sorted, and steps have as many digits */
         if (rv_checkpoint_step(names[i]) >= 0)

@@ -11,7 +11,7 @@
 
 #include "trial/folder.h"
 
-enum { PATH_SIZE = 640 };
+enum { PATH_SIZE = RV_RUN_SIZE + 32 };
 
 static void path_in(const rv_folder *folder, const char *name, char *path)
 {
@@ -20,12 +20,13 @@ static void path_in(const rv_folder *folder, const char *name, char *path)
 
 rv_status rv_folder_name(rv_folder *folder, const char *dir, const rv_config *config, rv_error *err)
 {
-    char id[RV_NAME_SIZE * 4];
+    char id[RV_NAME_SIZE * 4], path[RV_PATH_SIZE];
     *folder = (rv_folder){.lock = -1};
     rv_config_id(config, id, sizeof id);
-    int n = snprintf(folder->path, sizeof folder->path, "%s/%s", dir, id);
-    if (n < 0 || (size_t)n >= sizeof folder->path)
-        return rv_fail(err, RV_E_RANGE, "%s/%s: a path of %d bytes, at most %zu fit", dir, id, n, sizeof folder->path - 1);
+    RV_TRY(rv_path_join(path, dir, id, err));
+    if (strlen(path) >= sizeof folder->path)
+        return rv_fail(err, RV_E_RANGE, "%s: a path of %zu bytes, at most %zu fit", path, strlen(path), sizeof folder->path - 1);
+    memcpy(folder->path, path, strlen(path) + 1);
     snprintf(folder->checkpoints, sizeof folder->checkpoints, "%s/checkpoint", folder->path);
     snprintf(folder->trajectory, sizeof folder->trajectory, "%s/trajectory", folder->path);
     return RV_OK;
@@ -189,7 +190,7 @@ rv_status rv_folder_write_meta(const rv_folder *folder, const rv_trial_options *
     json_t *before = NULL, *argv = json_array();
     int failed = argv == NULL;
     for (int i = 0; i < options->argc; i++)
-        failed |= json_array_append_new(argv, json_string(options->argv[i]));
+        failed |= json_array_append_new(argv, rv_json_from_bytes(options->argv[i]));
     if (!rv_file_exists(path) || rv_json_read(path, &before, NULL) != RV_OK)
         before = NULL; /* for people only: what cannot be read is written anew */
     json_t *start = json_object_get(before, "start");

@@ -7,10 +7,10 @@
 #include "trial/config.h"
 
 typedef struct rv_folder {
-    char path[256];        /* DIR/<id> */
-    char checkpoints[300]; /* DIR/<id>/checkpoint */
-    char trajectory[300];  /* DIR/<id>/trajectory: checkpoints that stay; made where wanted */
-    int lock;              /* descriptor of the lock that is held, or -1 */
+    char path[RV_RUN_SIZE];             /* DIR/<id> */
+    char checkpoints[RV_RUN_SIZE + 16]; /* DIR/<id>/checkpoint */
+    char trajectory[RV_RUN_SIZE + 16];  /* DIR/<id>/trajectory: checkpoints that stay; made where wanted */
+    int lock;                           /* descriptor of the lock that is held, or -1 */
 } rv_folder;
 
 /* Names only; nothing is made. */

@@ -11,7 +11,7 @@
 #include "core/json.h"
 #include "trial/index.h"
 
-enum { PATH_SIZE = 640, BUSY_MS = 30000 };
+enum { BUSY_MS = 30000 };
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS runs ("
@@ -30,9 +30,9 @@ static rv_status execute(sqlite3 *db, const char *path, const char *statement, r
     return sqlite3_exec(db, statement, NULL, NULL, NULL) == SQLITE_OK ? RV_OK : fail(db, path, err);
 }
 
-static rv_status begin(const char *dir, char *path, sqlite3 **db, rv_error *err)
+static rv_status begin(const char *dir, char path[RV_PATH_SIZE], sqlite3 **db, rv_error *err)
 {
-    snprintf(path, PATH_SIZE, "%s/index.sqlite", dir);
+    RV_TRY(rv_path_join(path, dir, "index.sqlite", err));
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
     if (sqlite3_open_v2(path, db, flags, NULL) != SQLITE_OK)
         return *db == NULL ? rv_fail(err, RV_E_MEMORY, "%s: no memory to open it", path) : fail(*db, path, err);
@@ -90,7 +90,7 @@ static rv_status put_row(sqlite3 *db, const char *path, const char *config_text,
 
 rv_status rv_index_put(const char *dir, const char *config, const rv_trial_result *result, rv_error *err)
 {
-    char path[PATH_SIZE];
+    char path[RV_PATH_SIZE];
     sqlite3 *db = NULL;
     rv_status status = begin(dir, path, &db, err);
     if (status == RV_OK)
@@ -104,14 +104,11 @@ rv_status rv_index_put(const char *dir, const char *config, const rv_trial_resul
 /* Folders without a result, or with files that cannot be read, are not runs that ended. */
 static rv_status put_folder(sqlite3 *db, const char *path, const char *dir, const char *name, rv_error *err)
 {
-    char run[PATH_SIZE];
+    char run[RV_PATH_SIZE], file[RV_PATH_SIZE];
     rv_trial_result result;
     json_t *config = NULL;
-    if (snprintf(run, sizeof run, "%s/%s", dir, name) >= (int)sizeof run || rv_trial_read(run, &result, NULL) != RV_OK)
-        return RV_OK;
-    char file[PATH_SIZE + 16];
-    snprintf(file, sizeof file, "%s/config.json", run);
-    if (rv_json_read(file, &config, NULL) != RV_OK)
+    if (rv_path_join(run, dir, name, NULL) != RV_OK || rv_trial_read(run, &result, NULL) != RV_OK ||
+        rv_path_join(file, run, "config.json", NULL) != RV_OK || rv_json_read(file, &config, NULL) != RV_OK)
         return RV_OK;
     char *text = rv_json_text(config, 2);
     json_decref(config);
@@ -123,7 +120,7 @@ static rv_status put_folder(sqlite3 *db, const char *path, const char *dir, cons
 
 rv_status rv_index_rebuild(const char *dir, rv_error *err)
 {
-    char path[PATH_SIZE];
+    char path[RV_PATH_SIZE];
     sqlite3 *db = NULL;
     DIR *folder = opendir(dir);
     if (folder == NULL)

@@ -65,6 +65,9 @@ static rv_status unknown_anywhere(const rv_draft *d, const char *name, rv_error 
         for (size_t i = 0; i < tables[t]->count && count < RV_DRAFT_NAMES; i++)
             names[count++] = tables[t]->rows[i].name;
     rv_status status = rv_draft_unknown("parameter", name, names, count, err);
+    if (rv_text_nearest(name, names, count) == NULL)
+        return rv_fail(err, status, "neither %s nor its schedule %s, train or %s has a parameter \"%.80s\"; explain tells which they have",
+                       d->method->name, d->config->schedule->name, d->config->workload->name, name);
     return rv_fail_prefix(err, status, "%s, %s schedule, train and %s", d->method->name, d->config->schedule->name,
                           d->config->workload->name);
 }

@@ -12,7 +12,7 @@
 /* ---- reading it ----------------------------------------------------------------------- */
 
 typedef struct saved {
-    char path[RV_FIND_SIZE];
+    char path[RV_PATH_SIZE];
     rv_array_set set;
     json_t *meta;
     bool checkpoint;
@@ -265,7 +265,7 @@ static rv_status check_data(const saved *s, const rv_point *point, bool whole, r
 
 static void tell_data(const saved *s, const rv_point *point, const rv_point_options *options)
 {
-    char line[1280];
+    char line[RV_PATH_SIZE + 1024];
     snprintf(line, sizeof line, "%s was trained on other data: \"%.256s\", found \"%.256s\"", s->path,
              json_string_value(json_object_get(s->meta, "data")), point->objective->data);
     if (options->note != NULL)

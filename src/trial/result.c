@@ -27,11 +27,11 @@ char *rv_trial_result_json(const rv_trial_result *r)
                          : json_pack("{s:I, s:I, s:o}", "step", (json_int_t)r->target_step, "examples",
                                      (json_int_t)r->target_examples, "seconds", rv_json_from_real(r->target_seconds));
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:{s:o, s:I}, s:{s:o}, s:o, s:o}", "run", r->run, "outcome",
-        rv_outcome_name(r->outcome), "why", r->why, "steps", (json_int_t)r->steps, "examples", (json_int_t)r->examples,
+        "{s:o, s:s, s:o, s:I, s:I, s:o, s:s, s:{s:o, s:I}, s:{s:o}, s:o, s:o}", "run", rv_json_from_bytes(r->run), "outcome",
+        rv_outcome_name(r->outcome), "why", rv_json_from_bytes(r->why), "steps", (json_int_t)r->steps, "examples", (json_int_t)r->examples,
         "seconds", rv_json_from_real(r->seconds), "metric", r->metric, "best", "value", rv_json_from_real(r->best),
         "step", (json_int_t)r->best_step, "final", "value", rv_json_from_real(r->final), "target", target, "weights",
-        r->weights[0] == '\0' ? json_null() : json_string(r->weights));
+        r->weights[0] == '\0' ? json_null() : rv_json_from_bytes(r->weights));
     char *text = object == NULL ? NULL : rv_json_text(object, 2);
     json_decref(object);
     return text;
@@ -83,18 +83,20 @@ static bool take_result(const json_t *object, rv_trial_result *r)
 
 rv_status rv_trial_read(const char *run, rv_trial_result *result, rv_error *err)
 {
-    char path[640];
+    char path[RV_PATH_SIZE];
     json_t *object = NULL;
     *result = (rv_trial_result){0};
-    snprintf(path, sizeof path, "%s/result.json", run);
+    RV_TRY(rv_path_join(path, run, "result.json", err));
+    if (strlen(run) >= sizeof result->run)
+        return rv_fail(err, RV_E_RANGE, "%s: a path of %zu bytes, at most %zu fit", run, strlen(run), sizeof result->run - 1);
     RV_TRY(rv_json_read(path, &object, err));
     bool whole = take_result(object, result);
     json_decref(object);
     if (!whole)
         return rv_fail(err, RV_E_FORMAT, "%s: not the result of a trial", path);
     snprintf(result->run, sizeof result->run, "%s", run);
-    snprintf(path, sizeof path, "%s/weights.safetensors", run);
-    if (rv_file_exists(path))
-        snprintf(result->weights, sizeof result->weights, "%.319s", path);
+    snprintf(result->weights, sizeof result->weights, "%s/weights.safetensors", run);
+    if (!rv_file_exists(result->weights))
+        result->weights[0] = '\0';
     return RV_OK;
 }

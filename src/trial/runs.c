@@ -9,7 +9,7 @@
 #include "core/file.h"
 #include "core/json.h"
 
-enum { MAX_DEPTH = 6, PATH_SIZE = 2048 };
+enum { MAX_DEPTH = 6 };
 static const size_t max_log = (size_t)1 << 31;
 
 /* ---- finding ---------------------------------------------------------------- */
@@ -35,26 +35,25 @@ static bool is_folder(const char *path)
 
 static bool is_run(const char *path)
 {
-    char config[PATH_SIZE];
-    int n = snprintf(config, sizeof config, "%s/config.json", path);
-    return n < (int)sizeof config && rv_file_exists(config);
+    char config[RV_PATH_SIZE];
+    return rv_path_join(config, path, "config.json", NULL) == RV_OK && rv_file_exists(config);
 }
 
-/* Adds the runs below dir/prefix; a run folder holds no further runs. */
-static rv_status search(rv_runs *runs, const char *dir, const char *prefix, int depth, rv_error *err)
+/* Adds the runs in a folder and below; a run folder holds no further runs.  root: length of the folder
+ * that names are told from, with its slash. */
+static rv_status search(rv_runs *runs, const char *folder, size_t root, int depth, rv_error *err)
 {
-    char path[PATH_SIZE], name[PATH_SIZE];
-    if (snprintf(path, sizeof path, "%s/%s", dir, prefix) >= (int)sizeof path || depth > MAX_DEPTH)
-        return RV_OK;
-    char **entries;
+    char path[RV_PATH_SIZE], **entries;
     int count;
-    rv_status status = rv_folder_names(path, &entries, &count, err);
+    rv_status status = rv_folder_names(folder, &entries, &count, err);
     for (int i = 0; i < count && status == RV_OK; i++) {
-        int n = snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "/" : "", entries[i]);
-        if (n >= (int)sizeof name || snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path ||
-            !is_folder(path))
+        status = rv_path_join(path, folder, entries[i], err);
+        if (status != RV_OK || !is_folder(path))
             continue;
-        status = is_run(path) ? add_name(runs, name, err) : search(runs, dir, name, depth + 1, err);
+        if (is_run(path))
+            status = add_name(runs, path + root, err);
+        else if (depth < MAX_DEPTH)
+            status = search(runs, path, root, depth + 1, err);
     }
     rv_folder_names_free(entries, count);
     return status;
@@ -70,7 +69,8 @@ rv_status rv_runs_list(rv_runs *runs, const char *dir, rv_error *err)
     *runs = (rv_runs){0};
     if (is_run(dir))
         return add_name(runs, ".", err);
-    rv_status status = search(runs, dir, "", 0, err);
+    size_t length = strlen(dir);
+    rv_status status = search(runs, dir, length + (length == 0 || dir[length - 1] != '/'), 0, err);
     if (status != RV_OK)
         rv_runs_release(runs);
     else if (runs->count > 1)
@@ -90,10 +90,9 @@ void rv_runs_release(rv_runs *runs)
 
 static rv_status read_object(const char *folder, const char *file, bool required, json_t **out, rv_error *err)
 {
-    char path[PATH_SIZE];
+    char path[RV_PATH_SIZE];
     *out = NULL;
-    if (snprintf(path, sizeof path, "%s/%s", folder, file) >= (int)sizeof path)
-        return rv_fail(err, RV_E_IO, "%s: path too long", folder);
+    RV_TRY(rv_path_join(path, folder, file, err));
     if (!required && !rv_file_exists(path))
         return RV_OK;
     RV_TRY(rv_json_read(path, out, err));
@@ -126,9 +125,10 @@ static rv_status parse_lines(const rv_reader *reader, json_t *log, rv_error *err
 
 static rv_status read_log(const char *folder, json_t **log, rv_error *err)
 {
-    char path[PATH_SIZE];
+    char path[RV_PATH_SIZE];
     *log = json_array();
-    if (snprintf(path, sizeof path, "%s/log.jsonl", folder) >= (int)sizeof path || !rv_file_exists(path))
+    RV_TRY(rv_path_join(path, folder, "log.jsonl", err));
+    if (!rv_file_exists(path))
         return RV_OK;
     rv_reader reader;
     RV_TRY(rv_reader_open(&reader, path, max_log, err));
@@ -139,12 +139,11 @@ static rv_status read_log(const char *folder, json_t **log, rv_error *err)
 
 rv_status rv_run_load(rv_run *run, const char *dir, const char *name, rv_error *err)
 {
-    char folder[PATH_SIZE];
+    char folder[RV_PATH_SIZE];
     *run = (rv_run){.name = name};
     if (strcmp(name, ".") == 0 && strrchr(dir, '/') && strrchr(dir, '/')[1])
         run->name = strrchr(dir, '/') + 1;
-    if (snprintf(folder, sizeof folder, "%s/%s", dir, name) >= (int)sizeof folder)
-        return rv_fail(err, RV_E_IO, "%s: path too long", name);
+    RV_TRY(rv_path_join(folder, dir, name, err));
     rv_status status = read_object(folder, "config.json", true, &run->config, err);
     if (status == RV_OK)
         status = read_object(folder, "meta.json", false, &run->meta, err);

@@ -3,7 +3,6 @@
  * neither reach the run nor are changed by it. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif

@@ -5,7 +5,7 @@ import json
 import math
 import unittest
 
-from support import Case, names
+from support import Case, names, page_data
 
 TRAINING = ["train", "mnist-mlp", "--set", "hidden=8", "--set", "images=256", "--set", "evaluate=64", "--set", "batch=32",
             "--set", "steps=4", "--set", "eval_every=4", "--set", "checkpoint_every=2", "--optimizer", "schedule_free_sgd",
@@ -202,6 +202,25 @@ class Trained(Case):
         (self.dir / "dark.txt").write_text("...\n")
         self.fails(1, "probe", self.run_folder, "pattern", "--set", "icon=dark.txt", "-q", cwd=self.dir, says=["dark.txt", "bright"])
         self.fails(1, "probe", self.run_folder, "pattern", "--set", "icon=absent.txt", "-q", cwd=self.dir, says=["absent.txt"])
+
+    def test_pages_in_russian(self):
+        """Every text of every measure has a row in measures/ru/probe.json; the message can be pasted into it."""
+        second, third = (json.loads(self.succeeds(*TRAINING, "--seed", n, cwd=self.dir).stdout)["run"] for n in "12")
+        size = [*(word.replace("products=3", "products=4") for word in SMALL), "--set", "grid=3", "--set", "index=0"]
+        runs = ([*names("measures"), "--with", second, "--with", third, "--set", "pattern.steps=2", "--set", "curve.steps=1", *size, "--lang", "ru"],
+                ["line", *SMALL[-6:]],
+                ["curve", "--with", f"{self.run_folder}/checkpoint/step-000000000004.safetensors", "--set", "grid=0", "--set", "steps=2"],
+                *(["plane", "--with", second, "--with", third, "--set", f"axes={axes}", "--set", "grid=3", "--set", "evaluate=32"] for axes in ("pca", "hessian")),
+                *([measure, "--set", "view=training", "--set", f"{measure}.{size}"] for measure, size in (("line", "points=5"), ("plane", "grid=3"))))
+        seen = set()
+        for arguments in runs:
+            self.probe(self.run_folder, *arguments, "-o", "out")
+            page = page_data(self.dir / "out/index.html")
+            self.assertEqual(page["language"], "ru" if "ru" in arguments else "en")
+            missing = {text: "" for text in page["probe"]["untranslated"]}
+            self.assertEqual(missing, {}, f"{arguments}: measures/ru/probe.json lacks\n{json.dumps(missing, ensure_ascii=False, indent=2)}")
+            seen.update(part["measure"] for part in page["probe"]["measures"])
+        self.assertEqual(seen, {"point", *names("measures")})
 
     def test_files_that_do_not_fit(self):
         self.fails(1, "probe", self.run_folder, "hessian", "--set", "workload.hidden=9", "-q", cwd=self.dir,

@@ -2,16 +2,11 @@
 """Studies: what a run leaves behind, exit codes of --check, independence of threads."""
 import csv
 import json
-import re
 import subprocess
 import sys
 import unittest
 
-from support import SOURCE, Case, names, ravine
-
-
-def page_data(path):
-    return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(), re.DOTALL).group(1))
+from support import SOURCE, Case, names, page_data, ravine
 
 
 class Quick(Case):

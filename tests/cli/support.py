@@ -21,9 +21,11 @@ def clean_environment(**extra):
     return kept
 
 
-def ravine(*arguments, cwd=None, stdout=subprocess.PIPE, **extra):
+def ravine(*arguments, cwd=None, stdout=subprocess.PIPE, user=None, group=None, extra_groups=None, **extra):
+    """What ends a run; extra: of its environment.  Names of files may be any bytes."""
     return subprocess.run([PROGRAM, *map(str, arguments)], cwd=cwd, stdout=stdout, stderr=subprocess.PIPE,
-                          text=True, timeout=300, env=clean_environment(**extra))
+                          text=True, errors="surrogateescape", timeout=300, env=clean_environment(**extra),
+                          user=user, group=group, extra_groups=extra_groups)
 
 
 def commands():
@@ -45,6 +47,11 @@ def explained(name, kind):
     """What explain says of the thing of this kind; a submission may be called like its optimizer."""
     entries = json.loads(ravine("explain", name, "--json").stdout)
     return next(e for e in (entries if isinstance(entries, list) else [entries]) if e["kind"] == kind)
+
+
+def page_data(path):
+    """What a page of ours draws."""
+    return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(), re.DOTALL).group(1))
 
 
 class Case(unittest.TestCase):

@@ -46,6 +46,16 @@ static rv_value block(problem *p)
     return rv_add(G, r, rv_linear(G, f, P(wp, width, S2), RV_NONE, RV_ACT_NONE));
 }
 
+/* Operations behind each other, so that with bf16 products results live in bf16; x is made small, so that
+ * weights of attention stay apart. */
+static rv_value small_linear(problem *p, int64_t width)
+{
+    return rv_linear(G, rv_scale(G, A(x, B, S0, S1), 0.02), P(w, width, S1), P(b, width), RV_ACT_NONE);
+}
+
+#define ATTEND_LINEAR(...) \
+    rv_attention(G, small_linear(p, 12 * S2), (rv_attention_options){.heads = 2, __VA_ARGS__})
+
 /* X(kind, name, value) */
 #define CASES(X)                                                                                            \
     X(PLAIN, linear, LINEAR(RV_ACT_NONE))                                                                   \
@@ -64,6 +74,21 @@ static rv_value block(problem *p)
     X(PLAIN, linear_tied,                                                                                   \
       rv_linear(G, rv_linear(G, A(x, B, S0), P(w, S0, S0), RV_NONE, RV_ACT_TANH), P(w, S0, S0), P(b, S0),   \
                 RV_ACT_NONE))                                                                               \
+    X(PLAIN, linear_of_layer_norm,                                                                          \
+      rv_linear(G, rv_layer_norm(G, A(x, B, S2, 2 * S0), P(gain, 2 * S0), P(shift, 2 * S0), 1e-2),          \
+                P(w, S1, 2 * S0), P(b, S1), RV_ACT_NONE))                                                   \
+    X(PLAIN, linear_of_rms_norm_and_sum,                                                                    \
+      rv_add(G, rv_linear(G, rv_rms_norm(G, A(x, B, S2, 2 * S0), P(gain, 2 * S0), 1e-2),                    \
+                          P(w, 2 * S0, 2 * S0), RV_NONE, RV_ACT_RELU),                                      \
+             rv_rms_norm(G, A(x, B, S2, 2 * S0), P(gain, 2 * S0), 1e-2)))                                   \
+    X(PLAIN, linear_of_gelu,                                                                                \
+      rv_linear(G, rv_linear(G, rv_scale(G, A(x, B, S2, S0), 0.1), P(w, 2 * S1, S0), P(b, 2 * S1), RV_ACT_GELU), \
+                P(v, S0, 2 * S1), RV_NONE, RV_ACT_NONE))                                                    \
+    X(PLAIN, attention_of_linear, ATTEND_LINEAR(.causal = false))                                           \
+    X(PLAIN, attention_of_linear_causal, ATTEND_LINEAR(.causal = true))                                     \
+    X(MODAL, attention_of_linear_dropout, ATTEND_LINEAR(.causal = true, .dropout = 0.3))                    \
+    X(PLAIN, linear_of_attention,                                                                           \
+      rv_linear(G, ATTEND_LINEAR(.causal = true), P(wo, S1, 4 * S2), P(bo, S1), RV_ACT_NONE))               \
     X(PLAIN, matmul, rv_matmul(G, A(a, B, S0, S1), A(b, B, S1, S2), false, false))                          \
     X(PLAIN, matmul_transpose_a, rv_matmul(G, A(a, B, S1, S0), A(b, B, S1, S2), true, false))               \
     X(PLAIN, matmul_transpose_b, rv_matmul(G, A(a, B, S0, S1), A(b, B, S2, S1), false, true))               \

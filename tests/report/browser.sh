@@ -69,6 +69,8 @@ probe() { # NAME FIGURES MEASURE..: at a short run
     "$ravine" probe "$work/$page-runs"/rosenbrock-* "$@" -q -o "$work/$page" >/dev/null
     cp "$work/$page/index.html" "$work/$page.html"
     open_page "$page" "$figures"
+    expect "$page" data-russian "ru true $figures"
+    expect "$page" data-overflow-russian false
 }
 
 gallery() { # NAME..: run one by one into one folder, in any order; shown in the order of the lecture

@@ -71,6 +71,17 @@ static rv_value attention_entered(rv_graph *g)
                         (rv_attention_options){.heads = 4, .rotary = true, .qk_norm = true, .soft_cap = 5});
 }
 
+static rv_value chain(rv_graph *g) /* whose results live in bf16 beside bf16 products */
+{
+    const rv_value x = rv_layer_norm(g, X("x", 3, TIME, 64), P("gain", 64), RV_NONE, 1e-5);
+    const rv_value qkv = rv_linear(g, x, P("q", 3 * 64, 64), P("c", 3 * 64), RV_ACT_NONE);
+    const rv_value mixed = rv_attention(g, rv_scale(g, qkv, 1), (rv_attention_options){.heads = 2});
+    const rv_value y = rv_attention(g, rv_linear(g, mixed, P("r", 3 * 64, 64), RV_NONE, RV_ACT_NONE),
+                                    (rv_attention_options){.heads = 4, .causal = true, .dropout = 0.2});
+    const rv_value up = rv_linear(g, y, P("u", 256, 64), P("b", 256), RV_ACT_GELU);
+    return rv_linear(g, up, P("w", WIDTH, 256), RV_NONE, RV_ACT_NONE);
+}
+
 static rv_value layer_norm(rv_graph *g)
 {
     return rv_layer_norm(g, X("x", ROWS, WIDTH), P("gain", WIDTH), P("shift", WIDTH), 1e-5);
@@ -152,6 +163,7 @@ typedef struct cut_case {
 #define CASE(title, ...) {.name = #title, .build = title, __VA_ARGS__}
 static const cut_case cases[] = {
     CASE(linear),      CASE(linear_plain), CASE(linear_twice),        CASE(linear_wide),
+    CASE(chain),
     CASE(matmul),      CASE(attention),    CASE(attention_entered),   CASE(layer_norm),
     CASE(rms_norm),    CASE(activate),     CASE(add),                 CASE(add_row, .whole_backward = true),
     CASE(multiply),    CASE(scale),        CASE(dropout),             CASE(multiply_row, .whole_backward = true),

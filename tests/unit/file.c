@@ -304,6 +304,8 @@ static void people(void **state)
     assert_string_equal(rv_text_nearest("sdg", names, 3), "sgd");
     assert_string_equal(rv_text_nearest("SHAMPOO", names, 3), "shampoo");
     assert_null(rv_text_nearest("lion", names, 3));
+    assert_string_equal(rv_text_nearest("ham", names, 3), "shampoo");
+    assert_null(rv_text_nearest("am", names, 3));
     assert_true(rv_text_match("block*.we?ght", "block0.mlp.weight"));
     assert_false(rv_text_match("block?", "block10"));
     assert_true(rv_text_match("*", ""));
@@ -314,6 +316,52 @@ static void people(void **state)
     assert_string_equal(out.data, "name   n\n\xc3\xa9t\xc3\xa9   12\n");
     rv_text_release(&out);
     rv_table_free(table);
+}
+
+static void check_bytes(const char *bytes, const char *expected)
+{
+    json_t *value = rv_json_from_bytes(bytes);
+    assert_string_equal(json_string_value(value), expected);
+    json_decref(value);
+}
+
+/* Linux has names of any bytes, JSON has Unicode. */
+static void bytes_as_json(void **state)
+{
+    (void)state;
+#define BAD "\xEF\xBF\xBD"
+    check_bytes("", "");
+    check_bytes("caf\xC3\xA9/\xE2\x82\xAC/\xF0\x9F\x98\x80", "caf\xC3\xA9/\xE2\x82\xAC/\xF0\x9F\x98\x80");
+    check_bytes("caf\xE9/x", "caf" BAD "/x");     /* Latin-1 */
+    check_bytes("\xC3", BAD);                    /* cut short */
+    check_bytes("\xE2\x82z", BAD BAD "z");
+    check_bytes("\xC0\xAF", BAD BAD);            /* '/' in two bytes */
+    check_bytes("\xE0\x80\xAF", BAD BAD BAD);
+    check_bytes("\xF0\x80\x80\xAF", BAD BAD BAD BAD);
+    check_bytes("\xED\xA0\x80", BAD BAD BAD);    /* half of a surrogate pair */
+    check_bytes("\xF4\x90\x80\x80", BAD BAD BAD BAD); /* beyond U+10FFFF */
+    check_bytes("\xF5\xFF", BAD BAD);
+#undef BAD
+}
+
+/* A path is whole or refused: a shorter one is another file. */
+static void paths(void **state)
+{
+    (void)state;
+    char joined[RV_PATH_SIZE], longest[RV_PATH_SIZE];
+    rv_error err;
+    assert_int_equal(rv_path_join(joined, "a/b", "c", &err), RV_OK);
+    assert_string_equal(joined, "a/b/c");
+    assert_int_equal(rv_path_join(joined, "/", "c", &err), RV_OK);
+    assert_string_equal(joined, "/c");
+    assert_int_equal(rv_path_join(joined, "", "c", &err), RV_E_ARGUMENT); /* not "/c" */
+    assert_int_equal(rv_folder_make("", &err), RV_E_ARGUMENT);
+    memset(longest, 'x', sizeof longest);
+    longest[RV_PATH_SIZE - 3] = '\0';
+    assert_int_equal(rv_path_join(joined, longest, "c", &err), RV_OK);
+    assert_int_equal(strlen(joined), RV_PATH_SIZE - 1);
+    assert_int_equal(rv_path_join(joined, longest, "cd", &err), RV_E_RANGE);
+    assert_true(rv_is_folder(dir) && !rv_is_folder("/dev/null") && !rv_is_folder("/absent"));
 }
 
 static int make_dir(void **state)
@@ -335,6 +383,7 @@ int main(void)
         cmocka_unit_test(writes_are_atomic),  cmocka_unit_test(size_limit_is_an_error),
         cmocka_unit_test(torn_lines_are_cut), cmocka_unit_test(folders), cmocka_unit_test(sizes),
         cmocka_unit_test(json_errors),        cmocka_unit_test(people),
+        cmocka_unit_test(bytes_as_json),      cmocka_unit_test(paths),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -124,13 +124,13 @@ static void networks(void **state)
     assert_int_equal(rv_source_images(&images, RV_IMAGES_GLYPHS, NULL, 32, 8, false, NULL), RV_OK);
     assert_int_equal(rv_source_words(&words, &(rv_words){.text = RV_WORDS_GRAMMAR, .block = 6, .vocabulary = 20, .limit = 500}, NULL, NULL), RV_OK);
     language.classes = words->classes;
-    rv_network network = {.name = "lenet", .build = rv_gap_lenet, .source = rv_source_borrow(images), .batch = 4, .shards = 2, .evaluation_rows = 4};
+    rv_network network = {.name = "lenet", .build = rv_gap_lenet, .source = rv_source_lend(images), .batch = 4, .shards = 2, .evaluation_rows = 4};
     check_network(&network, 61706); /* LeNet-5 as Kunstner et al. have it */
     network.build = rv_gap_language_model;
     network.params = &language;
     /* words and head 20 (8 + 8 + 1), positions 6 x 8, two layers: 4 matrices and 2 of the feed-forward part with their biases, 2 norms */
     for (int twice = 0; twice < 2; twice++) { /* the owner outlives what borrows it */
-        network.source = rv_source_borrow(words);
+        network.source = rv_source_lend(words);
         check_network(&network, 20 * 17 + 48 + 2 * (6 * (64 + 8) + 2 * 16));
     }
     rv_source_free(images);

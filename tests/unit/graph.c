@@ -1,6 +1,5 @@
 /* The builder: names, the first error that sticks, and the messages of the shape rules
  * of products, embedding, elementwise, shape and loss operations. */
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -14,7 +14,7 @@
 #include "ravine/ravine.h"
 
 static char dir[] = "/tmp/ravine-measure-XXXXXX";
-static char point[256];
+static char point[RV_RUN_SIZE];
 
 static json_t *probe(const char *const *measures, int count, const char *const *set, int sets)
 {

@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ravine/optim.h"

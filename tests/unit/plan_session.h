@@ -16,6 +16,7 @@
 #include "graph/op_row.h"
 
 static const rv_plan_options with_gradient = {.backend = RV_BACKEND_REF, .gradient = true};
+__attribute__((unused)) static const rv_plan_options forward_only = {.backend = RV_BACKEND_REF};
 static const rv_shard training = {.seed = 1, .training = true};
 
 static inline rv_value parameter(rv_graph *g, const char *name, rv_shape shape)
@@ -26,6 +27,12 @@ static inline rv_value parameter(rv_graph *g, const char *name, rv_shape shape)
 #define P(name, ...) parameter(g, name, RV_SHAPE(__VA_ARGS__))
 #define X(name, ...) rv_graph_input(g, name, RV_F32, RV_SHAPE(__VA_ARGS__))
 #define IDS(name, ...) rv_graph_input(g, name, RV_I32, RV_SHAPE(__VA_ARGS__))
+
+static inline void loss_against(rv_graph *g, rv_value y)
+{
+    rv_graph_set_loss(g, rv_mse(g, y, rv_graph_input(g, "goal", RV_F32, rv_graph_shape(g, y)), RV_NONE));
+}
+
 typedef struct session {
     rv_plan *plan;
     rv_runner *runner;

@@ -64,7 +64,7 @@ static double metric(const rv_point *p, const char *name)
 static void weights_to_evaluate(void **state)
 {
     (void)state;
-    char path[512];
+    char path[2048];
     rv_trial_result r = run(valley);
     rv_point folder = load(r.run, (rv_point_options){0}), file = load(r.weights, (rv_point_options){0});
     snprintf(path, sizeof path, "%s/checkpoint", r.run);
@@ -122,7 +122,7 @@ static void batch_statistics(void **state)
         "{\"workload\":\"cifar-resnet20\",\"workload_params\":{\"images\":64,\"evaluate\":32},\"optimizer\":\"sgd\","
         "\"optimizer_params\":{\"lr\":0.05},\"wrappers\":\"ema(decay=0.5)\","
         "\"train\":{\"steps\":3,\"batch\":16,\"stop_at_target\":false}}";
-    char path[512];
+    char path[2048];
     rv_trial_result r = run(config);
     rv_point folder = load(r.run, (rv_point_options){0});
     snprintf(path, sizeof path, "%s/checkpoint", r.run);
@@ -154,7 +154,7 @@ static void another_point(void **state)
 static void nothing_there(void **state)
 {
     (void)state;
-    char path[512];
+    char path[2048];
     snprintf(path, sizeof path, "%s/absent", dir);
     refused(RV_E_IO, path, false, "found nothing");
     run(valley);
@@ -175,7 +175,7 @@ static void nothing_there(void **state)
 static void foreign_files(void **state)
 {
     (void)state;
-    char path[512];
+    char path[2048];
     float x[6] = {0};
     rv_array array = {.name = "layer.weight", .dtype = RV_F32, .shape = RV_SHAPE(2, 3), .data = x};
     rv_error err;
@@ -196,7 +196,7 @@ static void foreign_files(void **state)
 static void wrong_shapes(void **state)
 {
     (void)state;
-    char path[512];
+    char path[2048];
     rv_error err;
     rv_array_set set;
     rv_trial_result r = run("{\"workload\":\"mnist-mlp\",\"train\":{\"steps\":1,\"batch\":8,\"eval_every\":1},"
@@ -217,7 +217,7 @@ static void wrong_shapes(void **state)
 static void damaged(void **state)
 {
     (void)state;
-    char path[512], name[512];
+    char path[2048], name[2048];
     rv_error err;
     rv_reader reader;
     rv_trial_result r = run(valley);

@@ -38,7 +38,7 @@ static void each_task_once(void **state)
         for (int round = 0; round < 300; round++) {
             job j = {.workers = workers};
             int tasks = round % (TASKS + 1);
-            rv_pool_run(pool, tasks, count, &j);
+            (round % 2 ? rv_pool_run_near : rv_pool_run)(pool, tasks, count, &j);
             for (int i = 0; i < TASKS; i++)
                 assert_int_equal(j.runs[i], i < tasks);
             assert_false(j.bad_worker);
@@ -56,7 +56,7 @@ static void after_sleep(void **state)
     for (int round = 0; round < 50; round++) {
         job j = {.workers = 3};
         nanosleep(&(struct timespec){0, (round % 5) * 30000}, NULL);
-        rv_pool_run(pool, 8, count, &j);
+        (round % 2 ? rv_pool_run_near : rv_pool_run)(pool, 8, count, &j);
         for (int i = 0; i < 8; i++)
             assert_int_equal(j.runs[i], 1);
     }

@@ -7,24 +7,7 @@
 #include <string.h>
 
 #include "core/file.h"
-
-/* One test at a time runs in a process, so one folder is enough. */
-static char test_folder[64];
-
-static int make_folder(void **state)
-{
-    strcpy(test_folder, "/tmp/ravine-report-XXXXXX");
-    *state = mkdtemp(test_folder);
-    return *state ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", test_folder);
-    return system(command);
-}
+#include "temp_folder.h"
 
 static void write_file(const char *run, const char *name, const char *text)
 {

@@ -11,7 +11,7 @@
 
 #include "core/json.h"
 #include "ravine/study.h"
-#include "studies/russian.h"
+#include "report/russian.h"
 
 static json_t *table_of(const char *text)
 {
@@ -95,11 +95,12 @@ static void test_conversions(void **state)
 static void test_tables(void **state)
 {
     (void)state;
-    for (int i = 0; rv_study_at(i); i++) {
+    for (int i = -1; i < 0 || rv_study_at(i); i++) {
         rv_error err;
-        json_t *table = rv_russian_open(rv_study_at(i)->name, &err);
+        const char *name = i < 0 ? "probe" : rv_study_at(i)->name;
+        json_t *table = rv_russian_open(name, &err);
         if (!table || rv_russian_check(table, &err) != RV_OK)
-            fail_msg("studies/ru/%s.json: %s", rv_study_at(i)->name, err.message);
+            fail_msg("%s/ru/%s.json: %s", i < 0 ? "measures" : "studies", name, err.message);
         json_decref(table);
     }
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ravine/score.h"
+#include "temp_folder.h"
 
 enum { ROUNDS = 2500, MOST = 4096 };
 
@@ -110,8 +111,6 @@ static bool survive(const char *path)
     return scored;
 }
 
-static char work[64];
-
 static void run_seed(int seed, const char *write, const char *read)
 {
     char text[MOST];
@@ -133,7 +132,7 @@ static void test_tables(void **state)
 {
     (void)state;
     char path[128];
-    snprintf(path, sizeof path, "%s/t.csv", work);
+    snprintf(path, sizeof path, "%s/t.csv", test_folder);
     for (int seed = 0; seed < TABLES; seed++)
         run_seed(seed, path, path);
 }
@@ -142,7 +141,7 @@ static void test_benchmarks(void **state)
 {
     (void)state;
     char path[128];
-    snprintf(path, sizeof path, "%s/bench.json", work);
+    snprintf(path, sizeof path, "%s/bench.json", test_folder);
     run_seed(BENCH, path, path);
 }
 
@@ -153,11 +152,11 @@ static void test_logs(void **state)
     static const char *const parts[] = {"/l", "/l/sub", "/l/sub/study_0", "/l/sub/study_0/ogbg_jax",
                                         "/l/sub/study_0/ogbg_jax/trial_1"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        snprintf(path, sizeof path, "%s%s", work, parts[i]);
+        snprintf(path, sizeof path, "%s%s", test_folder, parts[i]);
         assert_int_equal(mkdir(path, 0700), 0);
     }
-    snprintf(dir, sizeof dir, "%s/l", work);
-    snprintf(path, sizeof path, "%s%s/eval_measurements.csv", work, parts[4]);
+    snprintf(dir, sizeof dir, "%s/l", test_folder);
+    snprintf(path, sizeof path, "%s%s/eval_measurements.csv", test_folder, parts[4]);
     run_seed(LOG, path, dir);
 }
 
@@ -169,7 +168,7 @@ static void test_evidence(void **state)
     char path[128], text[MOST], *json;
     int kept = 0;
     rv_evidence_options options = {.target = 3.28, .sigma = 0.0013, .margin = 0.004};
-    snprintf(path, sizeof path, "%s/e.csv", work);
+    snprintf(path, sizeof path, "%s/e.csv", test_folder);
     for (uint64_t round = 0; round < ROUNDS; round++) {
         rv_error err = {0};
         size_t size = strlen(seed);
@@ -208,21 +207,6 @@ static void test_rulesets(void **state)
     assert_true(kept > ROUNDS / 50 && kept < ROUNDS);
 }
 
-static int make_work(void **state)
-{
-    (void)state;
-    strcpy(work, "/tmp/ravine-mutant-XXXXXX");
-    return mkdtemp(work) ? 0 : -1;
-}
-
-static int remove_work(void **state)
-{
-    char command[128];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", work);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,5 +216,5 @@ int main(void)
         cmocka_unit_test(test_evidence),
         cmocka_unit_test(test_rulesets),
     };
-    return cmocka_run_group_tests(tests, make_work, remove_work);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

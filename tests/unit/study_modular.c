@@ -15,9 +15,9 @@
 #include <cmocka.h>
 
 #include "studies/modular.h"
+#include "temp_folder.h"
 
 enum { RUNS = 3 };
-static char dir[] = "/tmp/ravine-modular-XXXXXX";
 
 typedef struct setting {
     rv_study_options options;
@@ -37,7 +37,7 @@ static void prepare(setting *t, const char *folder, int workers, const volatile 
         "{\"workload\":\"modular-division\",\"workload_params\":{\"p\":7,\"width\":8,\"heads\":2},"
         "\"train\":{\"steps\":20,\"eval_every\":5,\"batch\":8}}"};
     memset(t, 0, sizeof *t);
-    snprintf(t->path, sizeof t->path, "%s/%s", dir, folder);
+    snprintf(t->path, sizeof t->path, "%s/%s", test_folder, folder);
     t->options = (rv_study_options){.dir = t->path, .stop = stop};
     t->run = (rv_study_run){.options = &t->options};
     assert_int_equal(rv_pool_new(&t->run.pool, workers, NULL), RV_OK);
@@ -177,20 +177,6 @@ static void reads_curves(void **state)
     assert_true(isnan(rv_modular_at(&t, RV_TRAIN_ACCURACY, NAN)));
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int end(void **state)
-{
-    char command[64];
-    (void)state;
-    snprintf(command, sizeof command, "rm -r %s", dir);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,5 +186,5 @@ int main(void)
         cmocka_unit_test(looks_on),
         cmocka_unit_test(reads_curves),
     };
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

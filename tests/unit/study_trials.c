@@ -7,16 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "core/file.h"
 #include "studies/speedrun.h"
+#include "temp_folder.h"
 
-static char dir[64];
 static volatile int stop;
-static rv_study_options options = {.dir = dir, .threads = 2, .stop = &stop};
+static rv_study_options options = {.dir = test_folder, .threads = 2, .stop = &stop};
 static rv_study_run run = {.seeds = 2, .options = &options};
 
 static rv_study_trial trial(double lr)
@@ -30,18 +29,13 @@ static rv_study_trial trial(double lr)
 
 static int make_run(void **state)
 {
-    strcpy(dir, "/tmp/ravine-trials-XXXXXX");
-    *state = mkdtemp(dir);
-    return *state && rv_pool_new(&run.pool, 2, NULL) == RV_OK ? 0 : -1;
+    return make_folder(state) == 0 && rv_pool_new(&run.pool, 2, NULL) == RV_OK ? 0 : -1;
 }
 
 static int free_run(void **state)
 {
-    char command[128];
-    (void)state;
     rv_pool_free(run.pool);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command);
+    return remove_folder(state);
 }
 
 static void run_two(rv_study_trial *a, rv_study_trial *b)
@@ -60,14 +54,14 @@ static double written(void)
     char path[512], **names;
     int count;
     double sum = 0;
-    snprintf(path, sizeof path, "%s/trials", dir);
+    snprintf(path, sizeof path, "%s/trials", test_folder);
     assert_int_equal(rv_folder_names(path, &names, &count, NULL), RV_OK);
     for (int i = 0; i < count; i++) {
         struct stat info;
-        snprintf(path, sizeof path, "%s/trials/%s/result.json", dir, names[i]);
+        snprintf(path, sizeof path, "%s/trials/%s/result.json", test_folder, names[i]);
         if (stat(path, &info) == 0)
             sum += (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec;
-        snprintf(path, sizeof path, "%s/trials/%s/weights.safetensors", dir, names[i]);
+        snprintf(path, sizeof path, "%s/trials/%s/weights.safetensors", test_folder, names[i]);
         assert_false(rv_file_exists(path));
     }
     rv_folder_names_free(names, count);

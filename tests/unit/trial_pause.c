@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -14,9 +13,9 @@
 #include "objective/metric.h"
 #include "trial/runs.h"
 #include "ravine/trial.h"
+#include "temp_folder.h"
 
 static const char config[] = "{\"workload\": \"rosenbrock\", \"train\": {\"steps\": 20, \"eval_every\": 4, \"log_every\": 1, \"stop_at_target\": false}}";
-static char dir[] = "/tmp/ravine-pause-XXXXXX";
 
 static rv_status measure(void *context, rv_objective *objective, const void *w, rv_metrics *metrics, rv_error *err)
 {
@@ -31,7 +30,7 @@ static rv_trial_result run(const char *folder, rv_trial_options options)
     char path[128];
     rv_error err = {0};
     rv_trial_result result;
-    snprintf(path, sizeof path, "%s/%s", dir, folder);
+    snprintf(path, sizeof path, "%s/%s", test_folder, folder);
     options.dir = path;
     options.threads = 1;
     if (rv_trial_run(config, &options, &result, &err) != RV_OK)
@@ -104,22 +103,8 @@ static void measured_at_evaluations(void **state)
     rv_run_release(&log);
 }
 
-static int begin(void **state)
-{
-    (void)state;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int end(void **state)
-{
-    char command[64];
-    (void)state;
-    snprintf(command, sizeof command, "rm -r %s", dir);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(paused_and_resumed), cmocka_unit_test(measured_at_evaluations)};
-    return cmocka_run_group_tests(tests, begin, end);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -6,31 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ravine/tensor.h"
-#include "ravine/trial.h"
-
-static char dir[] = "/tmp/ravine-restart-XXXXXX";
-
-static char *resolve(const char *config, rv_error *err)
-{
-    char text[1024], *resolved = NULL;
-    snprintf(text, sizeof text, "%s", config);
-    for (char *at = text; *at; at++)
-        *at = *at == '\'' ? '"' : *at;
-    if (rv_trial_resolve(text, NULL, 0, &resolved, err) != RV_OK)
-        assert_null(resolved);
-    return resolved;
-}
+#include "temp_folder.h"
+#include "trial_help.h"
 
 /* The final weights; caller releases. */
 static rv_array_set trained(const char *config, rv_trial_result *result)
 {
     rv_error err = {0};
     rv_array_set set = {0};
-    rv_trial_options options = {.dir = dir, .threads = 1};
-    char *text = resolve(config, &err);
+    rv_trial_options options = {.dir = test_folder, .threads = 1};
+    char *text = resolve(config, NULL, &err);
     if (!text || rv_trial_run(text, &options, result, &err) != RV_OK ||
         rv_safetensors_read(result->weights, &set, &err) != RV_OK)
         fail_msg("%s", err.message);
@@ -86,7 +73,7 @@ static void resolved_is_fixed(void **state)
     rv_error err = {0};
     char *once = resolve("{'workload': 'linear-regression', 'optimizer': 'adamw', 'wrappers': 'ema', 'schedule': 'linear',"
                          " 'restarts': [{'at': 5, 'schedule_params': {'end': 0.5}}, {'at': 9, 'optimizer': 'muon',"
-                         " 'schedules': {'momentum': 'linear(end=0.1)'}, 'train': {'clip': 2}}]}", &err), *twice = NULL;
+                         " 'schedules': {'momentum': 'linear(end=0.1)'}, 'train': {'clip': 2}}]}", NULL, &err), *twice = NULL;
     if (!once || rv_trial_resolve(once, NULL, 0, &twice, &err) != RV_OK)
         fail_msg("%s", err.message);
     assert_string_equal(once, twice);
@@ -111,7 +98,7 @@ static void refused(void **state)
         char config[256];
         rv_error err = {0};
         snprintf(config, sizeof config, "{'workload': 'rosenbrock', 'restarts': [%s]}", cases[i][0]);
-        assert_null(resolve(config, &err));
+        assert_null(resolve(config, NULL, &err));
         if (!strstr(err.message, cases[i][1]))
             fail_msg("%s: %s", cases[i][0], err.message);
     }
@@ -119,11 +106,7 @@ static void refused(void **state)
 
 int main(void)
 {
-    assert_non_null(mkdtemp(dir));
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_part_is_its_own_run), cmocka_unit_test(resolved_is_fixed),
                                        cmocka_unit_test(refused)};
-    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    return system(command) == 0 ? failed : 1;
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -61,7 +61,7 @@ enum { RV_SHAMPOO_FACTORS, RV_SHAMPOO_ROOTS, RV_SHAMPOO_M, RV_SHAMPOO_SQUARES, R
        RV_SHAMPOO_SLOTS };
 extern const rv_slot rv_shampoo_slots[RV_SHAMPOO_SLOTS];
 #define RV_SHAMPOO_STATE                                                                                     \
-    "factors, roots: one d x d matrix per axis of every block; m: like the tensor, only with beta1 > 0; "    \
+    "factors, roots: one d x d matrix per axis of every block; m: like the tensor, only where there is a beta1 > 0; " \
     "squares: like the tensor, only with the squares of grafting or of eigenvalues; momentum: like the "     \
     "tensor, only with momentum > 0"
 

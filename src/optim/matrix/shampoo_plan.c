@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "optim/matrix/shampoo_family.h"
 #include "optim/newton_schulz.h"
 
@@ -43,9 +44,8 @@ static bool read_override(const char *item, double power[RV_MAX_RANK + 1][RV_MAX
     }
     if (*end != ':')
         return false;
-    const char *number = end + 1;
-    const double value = strtod(number, &end);
-    if (end == number || *end || !(value >= 0 && value <= 16))
+    double value;
+    if (!rv_text_to_real(end + 1, &value) || !(value >= 0 && value <= 16))
         return false;
     for (int k = 0; k < order; k++)
         if (axis < 0 || axis == k)

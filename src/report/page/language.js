@@ -53,6 +53,15 @@ function replaceQuery(key, value) {
 }
 
 const CHROME_RU = {
+  "%s after %s steps": "%s, шагов обучения: %s",
+  "Optimizer": "Оптимизатор",
+  "Weights": "Веса",
+  "Parameters": "Параметров",
+  "Values": "Значения",
+  "Measure": "Измерение",
+  "Quantity": "Величина",
+  "Value": "Значение",
+  "value": "значение",
   "Light": "Светлая",
   "Dark": "Тёмная",
   "Switch to light colours": "Включить светлую тему",

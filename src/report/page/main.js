@@ -181,8 +181,8 @@ async function start() {
   applyTheme(stored() || (prefersDark.matches ? "dark" : "light"));
   readState();
   const data = JSON.parse(document.getElementById("data").textContent);
-  if (data.study) texts = data.study.ru;
-  if (data.study || data.gallery) chooseLanguage(data);
+  if (data.study || data.probe) texts = (data.study || data.probe).ru;
+  if (data.study || data.gallery || data.probe) chooseLanguage(data);
   assemble(data);
   applyTheme(theme());
   prefersDark.addEventListener("change", () => { if (!stored()) { applyTheme(prefersDark.matches ? "dark" : "light"); refresh(); } });

@@ -98,7 +98,7 @@ function notices(data) {
 function proceduralNotes(data) {
   if (data.bench)
     return [...new Set((data.bench.notes || []).filter((n) => /procedural/.test(n.line)).map((n) => n.problem))];
-  const said = data.runs.filter((r) => r.meta && /procedural/.test(JSON.stringify(r.meta)));
+  const said = data.runs.filter((r) => r.meta && /^procedural/.test(r.meta.data || ""));
   return [...new Set(said.map((r) => r.config.workload))];
 }
 

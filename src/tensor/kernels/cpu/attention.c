@@ -1,5 +1,8 @@
-/* Attention of one head over the register tiles of gemm.c. */
+/* Attention of one head over the register tiles of gemm.c; of a few queries, whose
+ * weights fit in one vector, without. */
 #include "tensor/kernels/cpu/attention.h"
+
+#include "tensor/kernels/cpu/attention_short.h"
 
 #include "tensor/kernels/cpu/gemm.h"
 #include "tensor/kernels/cpu/vec.h"
@@ -14,10 +17,10 @@ typedef struct strip {
     int64_t first, count, keys;
 } strip;
 
-static strip strip_at(const rv_attention_head *head, int64_t first)
+static strip strip_at(int64_t time, bool causal, int64_t first)
 {
-    int64_t left = head->time - first, count = left < STRIP ? left : STRIP;
-    return (strip){first, count, head->causal ? first + count : head->time};
+    int64_t left = time - first, count = left < STRIP ? left : STRIP;
+    return (strip){first, count, causal ? first + count : time};
 }
 
 /* The mask of lanes whose query, counted from `query`, does not see `key`. */
@@ -95,9 +98,13 @@ static const float *drop(const rv_attention_head *head, strip s, float *to, int6
 
 static void forward(const rv_attention_head *head, float *y, int64_t ld_y)
 {
+    if (is_short(head)) {
+        short_forward(head, y, ld_y);
+        return;
+    }
     float *turned = head->work, *dropped = turned + head->size * STRIP;
     for (int64_t first = 0; first < head->time; first += STRIP) {
-        const strip s = strip_at(head, first);
+        const strip s = strip_at(head->time, head->causal, first);
         int64_t ld;
         GEMM.transpose(s.count, head->size, head->q + first * head->ld_qk, head->ld_qk, turned, STRIP);
         GEMM.product(s.keys, whole(s), head->size, head->k, head->ld_qk, 1, turned, STRIP, false, head->p + first,
@@ -135,10 +142,14 @@ static void softmax_gradient(const rv_attention_head *head, strip s, int64_t i, 
 
 static void backward(const rv_attention_head *head, const rv_attention_gradient *g)
 {
+    if (is_short(head)) {
+        short_backward(head, g);
+        return;
+    }
     float *turned = head->work, *gp = turned + head->size * STRIP, *dropped = gp + head->time * STRIP;
     const int64_t strips = (head->time + STRIP - 1) / STRIP, size = head->size;
     for (int64_t n = strips - 1; n >= 0; n--) { /* the last strip sees all keys, so it may overwrite */
-        const strip s = strip_at(head, n * STRIP);
+        const strip s = strip_at(head->time, head->causal, n * STRIP);
         const bool later = n < strips - 1;
         const float *gy = g->gy + s.first * g->ld_gy;
         int64_t ld;
@@ -154,6 +165,10 @@ static void backward(const rv_attention_head *head, const rv_attention_gradient 
                      later || g->add_qk, g->gk, g->ld_gqk);
     }
 }
+
+#if defined(__AVX512BF16__)
+#include "tensor/kernels/cpu/attention_bf16.h"
+#endif
 
 /* ---- queries and keys ---- */
 
@@ -217,6 +232,10 @@ static void leave(const rv_attention_entry *e, const float *raw, int64_t ld, con
 const struct rv_cpu_attention RV_CPU_TABLE(attention) = {
     .forward = forward,
     .backward = backward,
+#if defined(__AVX512BF16__)
+    .forward_bf16 = forward_bf16,
+    .backward_bf16 = backward_bf16,
+#endif
     .enter = enter,
     .leave = leave,
 };

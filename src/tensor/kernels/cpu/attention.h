@@ -38,6 +38,9 @@ static inline int64_t rv_attention_work(int64_t time, int64_t size)
     return 32 * (size + 2 * time); /* a strip has at most 32 queries */
 }
 
+/* From so few queries on that products in bf16 are no gain. */
+enum { RV_ATTENTION_SHORT = 4 };
+
 typedef struct rv_attention_gradient {
     const float *gy; /* [time, size], rows ld_gy apart */
     int64_t ld_gy;
@@ -57,9 +60,31 @@ typedef struct rv_attention_entry {
     const float *cos, *sin; /* [time, size / 2]; NULL: no rotation */
 } rv_attention_entry;
 
+/* One head with products in bf16: no soft cap, an even size, rows of an even number of elements. */
+typedef struct rv_attention_bf16 {
+    int64_t time, size;
+    bool causal;
+    float scale;
+    const uint16_t *q, *k, *v; /* [time, size], rows ld apart */
+    int64_t ld;
+    uint16_t *p;       /* [key, query], rows rv_attention_ld(time): weights before dropout; forward writes */
+    const float *mask; /* as above */
+    float *work;       /* of rv_attention_bf16_work floats */
+} rv_attention_bf16;
+
+/* Floats of the work of a head. */
+static inline int64_t rv_attention_bf16_work(int64_t time, int64_t size)
+{
+    const int64_t half = (time + 15) / 16 * 8;
+    return half * size + 32 * (2 * size + 2 * time + 3 * half);
+}
+
 struct rv_cpu_attention {
     void (*forward)(const rv_attention_head *head, float *y, int64_t ld_y);
     void (*backward)(const rv_attention_head *head, const rv_attention_gradient *gradient);
+    /* NULL: the instruction set has no products in bf16. */
+    void (*forward_bf16)(const rv_attention_bf16 *head, float *y, int64_t ld_y);
+    void (*backward_bf16)(const rv_attention_bf16 *head, const rv_attention_gradient *gradient);
     /* out [time, size] from raw, rows ld apart; factor [time] receives the norm's. */
     void (*enter)(const rv_attention_entry *entry, const float *raw, int64_t ld, float *out, float *factor);
     /* graw (+)= the gradient of raw from g [time, size], that of out, which is spoilt. */

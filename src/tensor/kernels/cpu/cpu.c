@@ -8,13 +8,19 @@
 #define FAMILY(family)                                                        \
     extern const struct rv_cpu_##family rv_cpu_##family##_baseline;           \
     extern const struct rv_cpu_##family rv_cpu_##family##_avx2;               \
-    extern const struct rv_cpu_##family rv_cpu_##family##_avx512;
+    extern const struct rv_cpu_##family rv_cpu_##family##_avx512;             \
+    extern const struct rv_cpu_##family rv_cpu_##family##_avx512_bf16;
 #include "families.def"
 #undef FAMILY
 
 /* From the best to the one that always runs. */
 static const rv_cpu_kernels tables[] = {
 #if defined(__x86_64__)
+    {"avx512_bf16",
+#define FAMILY(family) &rv_cpu_##family##_avx512_bf16,
+#include "families.def"
+#undef FAMILY
+    },
     {"avx512",
 #define FAMILY(family) &rv_cpu_##family##_avx512,
 #include "families.def"
@@ -38,6 +44,8 @@ enum { TABLES = sizeof tables / sizeof tables[0] };
 static bool processor_runs(const char *isa)
 {
 #if defined(__x86_64__)
+    if (strcmp(isa, "avx512_bf16") == 0)
+        return processor_runs("avx512") && __builtin_cpu_supports("avx512bf16");
     if (strcmp(isa, "avx512") == 0)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&

@@ -15,7 +15,7 @@
 
 #define RV_CPU_PASTE_(a, b) a##_##b
 #define RV_CPU_PASTE(a, b) RV_CPU_PASTE_(a, b)
-/* RV_ISA is defined by the build: baseline, avx2 or avx512. */
+/* RV_ISA is defined by the build: baseline, avx2, avx512 or avx512_bf16. */
 #define RV_CPU_TABLE(family) RV_CPU_PASTE(rv_cpu_##family, RV_ISA)
 
 #define FAMILY(family) struct rv_cpu_##family;
@@ -30,13 +30,13 @@ typedef struct rv_cpu_kernels {
 } rv_cpu_kernels;
 
 /* The best table this processor runs, or the one that the environment variable
- * RAVINE_ISA names (baseline, avx2, avx512; ignored when the processor lacks it). */
+ * RAVINE_ISA names (baseline, avx2, avx512, avx512_bf16; ignored when the processor lacks it). */
 const rv_cpu_kernels *rv_cpu(void);
 
 /* The table of that name; NULL: unknown, or the processor lacks it. */
 const rv_cpu_kernels *rv_cpu_find(const char *isa);
 
-/* "avx512"... by number, for loops over all tables; NULL behind the last. */
+/* "avx512_bf16"... by number, for loops over all tables; NULL behind the last. */
 const char *rv_cpu_isa(int i);
 
 #endif

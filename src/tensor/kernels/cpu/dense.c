@@ -1,18 +1,26 @@
-/* bf16 products by oneDNN's matmul: weights in whatever layout it likes best, activations
- * and results in rows. */
+/* bf16 products by the register tiles of gemm.c, which need no copies of their operands and
+ * no call's worth of work to pay; where the processor has matrix tiles (AMX), by oneDNN's
+ * matmul, with weights in whatever layout it likes best. */
 #include "tensor/kernels/cpu/dense.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/arena.h"
+#include "tensor/kernels/cpu/gemm.h"
 #include "tensor/kernels/cpu/onednn.h"
 #include "tensor/kernels/cpu/pack.h"
 #include "tensor/limits.h"
 
+enum {
+    PANEL = RV_PACK_WIDEST,   /* columns of packed weights for our tiles */
+    BLOCK_BYTES = 3 << 15     /* of the result of a block of rows */
+};
+
 struct rv_dense {
-    dnnl_engine_t engine;
     rv_dense_shape shape;
+    const struct rv_cpu_gemm *tiles; /* NULL: oneDNN multiplies, and what follows is made */
+    dnnl_engine_t engine;
     dnnl_memory_desc_t x, gy;                        /* bf16, in rows; of one part, as what follows */
     dnnl_memory_desc_t x_whole, gy_turned;           /* of the product of the weights; [out, rows] */
     dnnl_memory_desc_t y, gx, gw;                    /* float32, in rows */
@@ -28,18 +36,48 @@ bool rv_dense_possible(void)
     return strcmp(rv_limits_bf16(), "none") != 0;
 }
 
-/* [rows, columns] in rows, or (turned) the transpose of what lies so, ld elements in a row. */
-static dnnl_memory_desc_t describe_in(int64_t rows, int64_t columns, int64_t ld, dnnl_data_type_t type, bool turned)
+/* The kernels that multiply, NULL: oneDNN's do. */
+static const struct rv_cpu_gemm *tiles_of_processor(void)
+{
+    return strcmp(rv_limits_bf16(), "amx") != 0 && rv_cpu()->gemm->product_bf16 ? rv_cpu()->gemm : NULL;
+}
+
+/* ---- our tiles -------------------------------------------------------- */
+
+static int64_t blocks(int64_t n, int64_t size)
+{
+    return (n + size - 1) / size;
+}
+
+/* Elements of a panel of packed weights, and bytes of all of b [k, n]. */
+static int64_t panel_stride(int64_t k)
+{
+    return blocks(k, RV_PACK_DEPTH) * RV_PACK_DEPTH * PANEL;
+}
+
+static size_t panels_bytes(int64_t k, int64_t n)
+{
+    return (size_t)(panel_stride(k) * blocks(n, PANEL)) * sizeof(uint16_t);
+}
+
+/* c [m, n] (+)= a [m, k] b, a in rows, b in panels. */
+static void multiply(const rv_dense *d, int64_t m, int64_t n, int64_t k, const uint16_t *a, const uint16_t *b, bool add,
+                     float *c)
+{
+    for (int64_t j = 0; j < n; j += PANEL, b += panel_stride(k))
+        d->tiles->product_bf16(m, n - j < PANEL ? n - j : PANEL, blocks(k, 2), a, rv_bf16_ld(k) / 2, 1, b, PANEL, add,
+                               c + j, n);
+}
+
+/* ---- oneDNN ----------------------------------------------------------- */
+
+/* [rows, columns] in rows, or (turned) the transpose of what lies so; ld elements to a row. */
+static dnnl_memory_desc_t describe(int64_t rows, int64_t columns, int64_t ld, dnnl_data_type_t type, bool turned)
 {
     dnnl_memory_desc_t desc;
     const dnnl_dims_t dims = {rows, columns}, strides = {turned ? 1 : ld, turned ? ld : 1};
     dnnl_memory_desc_init_by_strides(&desc, 2, dims, type, strides);
     return desc;
-}
-
-static dnnl_memory_desc_t describe(int64_t rows, int64_t columns, dnnl_data_type_t type, bool turned)
-{
-    return describe_in(rows, columns, turned ? rows : columns, type, turned);
 }
 
 /* c (+)= a b; b with a layout left open gets the library's choice. */
@@ -104,19 +142,19 @@ static dnnl_status_t make_data(rv_dense *d)
 
 static dnnl_status_t make(rv_dense *d)
 {
-    int64_t block, stride;
-    const int64_t in = d->shape.in, out = d->shape.out;
+    const int64_t in = d->shape.in, out = d->shape.out, in_ld = rv_bf16_ld(in), out_ld = rv_bf16_ld(out);
     const int64_t rows = d->shape.rows / d->shape.row_parts, part = out / d->shape.weight_parts;
+    int64_t block, stride;
     const dnnl_dims_t forward = {in, out}, data = {out, in};
-    d->x = describe(rows, in, dnnl_bf16, false);
-    d->gy = describe(rows, out, dnnl_bf16, false);
-    d->x_whole = describe(d->shape.rows, in, dnnl_bf16, false);
-    d->gy_turned = describe_in(part, d->shape.rows, out, dnnl_bf16, true);
-    d->y = describe(rows, out, dnnl_f32, false);
-    d->gx = describe(rows, in, dnnl_f32, false);
-    d->gw = describe(part, in, dnnl_f32, false);
-    d->w = describe(out, in, dnnl_f32, false);
-    d->w_turned = describe(in, out, dnnl_f32, true);
+    d->x = describe(rows, in, in_ld, dnnl_bf16, false);
+    d->gy = describe(rows, out, out_ld, dnnl_bf16, false);
+    d->x_whole = describe(d->shape.rows, in, in_ld, dnnl_bf16, false);
+    d->gy_turned = describe(part, d->shape.rows, out_ld, dnnl_bf16, true);
+    d->y = describe(rows, out, out, dnnl_f32, false);
+    d->gx = describe(rows, in, in, dnnl_f32, false);
+    d->gw = describe(part, in, in, dnnl_f32, false);
+    d->w = describe(out, in, in, dnnl_f32, false);
+    d->w_turned = describe(in, out, in, dnnl_f32, true);
     dnnl_memory_desc_t x = d->x_whole;
     dnnl_status_t status = dnnl_engine_create(&d->engine, dnnl_cpu, 0);
     if (status == dnnl_success)
@@ -142,10 +180,9 @@ rv_status rv_dense_new(rv_dense **made, rv_dense_shape shape, bool data, rv_erro
     rv_dense *dense = calloc(1, sizeof *dense);
     if (!dense)
         return rv_fail(err, RV_E_MEMORY, "bf16 products: out of memory");
-    dense->shape = shape;
-    dense->has_data = data;
+    *dense = (rv_dense){.shape = shape, .tiles = tiles_of_processor(), .has_data = data};
     const int threads = rv_onednn_threads(1); /* oneDNN plans for the number it sees */
-    const rv_status status = rv_onednn_check(make(dense), "bf16 products", err);
+    const rv_status status = dense->tiles ? RV_OK : rv_onednn_check(make(dense), "bf16 products", err);
     rv_onednn_threads(threads);
     if (status == RV_OK)
         *made = dense;
@@ -177,20 +214,27 @@ void rv_dense_free(rv_dense *dense)
 
 /* ---- calls ------------------------------------------------------------ */
 
-static size_t forward_bytes(const rv_dense *dense)
+static size_t forward_bytes(const rv_dense *d)
 {
-    return rv_arena_align(dnnl_memory_desc_get_size(&dense->forward_w));
+    return rv_arena_align(d->tiles ? panels_bytes(d->shape.in, d->shape.out) : dnnl_memory_desc_get_size(&d->forward_w));
+}
+
+static size_t data_bytes(const rv_dense *d)
+{
+    return rv_arena_align(d->tiles ? panels_bytes(d->shape.out, d->shape.in) : dnnl_memory_desc_get_size(&d->data_w));
 }
 
 size_t rv_dense_packed(const rv_dense *dense)
 {
-    return forward_bytes(dense) + (dense->has_data ? rv_arena_align(dnnl_memory_desc_get_size(&dense->data_w)) : 0);
+    return forward_bytes(dense) + (dense->has_data ? data_bytes(dense) : 0);
 }
 
 size_t rv_dense_scratch(const rv_dense *dense)
 {
     const rv_step *steps[STEPS];
     size_t most = 0;
+    if (dense->tiles)
+        return 0;
     steps_of(dense, steps);
     for (int i = 0; i < STEPS; i++)
         most = rv_step_scratch(steps[i]) > most ? rv_step_scratch(steps[i]) : most;
@@ -208,11 +252,12 @@ rv_status rv_dense_pack(const rv_dense *dense, bool data, const float *w, void *
 {
     const dnnl_memory_desc_t *desc = data ? &dense->data_w : &dense->forward_w;
     void *to = data ? (char *)packed + forward_bytes(dense) : packed;
-    int64_t block, stride;
-    if (!is_pairs(desc, &block, &stride))
+    const int64_t k = data ? dense->shape.out : dense->shape.in, n = data ? dense->shape.in : dense->shape.out;
+    int64_t block = PANEL, stride = panel_stride(k);
+    if (!dense->tiles && !is_pairs(desc, &block, &stride))
         return data ? run_pack(dense, &dense->pack_data, &dense->w, w, desc, to, err)
                     : run_pack(dense, &dense->pack_forward, &dense->w_turned, w, desc, to, err);
-    (data ? rv_cpu()->pack->straight : rv_cpu()->pack->turned)(desc->dims[0], desc->dims[1], w, block, stride, to);
+    (data ? rv_cpu()->pack->straight : rv_cpu()->pack->turned)(k, n, w, block, stride, to);
     return RV_OK;
 }
 
@@ -223,42 +268,53 @@ static rv_status run_product(const rv_dense *d, const rv_step *step, rv_step_ope
     return rv_step_run(step, d->engine, operands, 3, scratch, "bf16 product", err);
 }
 
-/* Elements before part `part` of n in `parts` of so many elements each. */
-static int64_t before(int part, int64_t n, int parts, int64_t each)
+int64_t rv_dense_block(const rv_dense *dense)
 {
-    return n / parts * part * each;
+    const int64_t part = dense->shape.rows / dense->shape.row_parts;
+    const int64_t fits = BLOCK_BYTES / (int64_t)sizeof(float) / dense->shape.out / 12 * 12; /* whole tiles */
+    return !dense->tiles || fits > part ? part : fits > 24 ? fits : 24;
 }
 
-rv_status rv_dense_forward(const rv_dense *dense, int part, const void *packed, const uint16_t *x, float *y,
+rv_status rv_dense_forward(const rv_dense *dense, const void *packed, int64_t rows, const uint16_t *x, float *y,
                            void *scratch, rv_error *err)
 {
-    const rv_dense_shape *s = &dense->shape;
-    return run_product(dense, &dense->forward,
-                       (rv_step_operand){DNNL_ARG_SRC, &dense->x, x + before(part, s->rows, s->row_parts, s->in)},
+    if (dense->tiles) {
+        multiply(dense, rows, dense->shape.out, dense->shape.in, x, packed, false, y);
+        return RV_OK;
+    }
+    return run_product(dense, &dense->forward, (rv_step_operand){DNNL_ARG_SRC, &dense->x, x},
                        (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->forward_w, packed},
-                       (rv_step_operand){DNNL_ARG_DST, &dense->y, y + before(part, s->rows, s->row_parts, s->out)},
-                       scratch, err);
+                       (rv_step_operand){DNNL_ARG_DST, &dense->y, y}, scratch, err);
 }
 
-rv_status rv_dense_data(const rv_dense *dense, int part, const void *packed, const uint16_t *gy, bool add, float *gx,
+rv_status rv_dense_data(const rv_dense *dense, const void *packed, int64_t rows, const uint16_t *gy, bool add, float *gx,
                         void *scratch, rv_error *err)
 {
-    const rv_dense_shape *s = &dense->shape;
-    const char *w = (const char *)packed + forward_bytes(dense);
-    return run_product(dense, add ? &dense->data_add : &dense->data,
-                       (rv_step_operand){DNNL_ARG_SRC, &dense->gy, gy + before(part, s->rows, s->row_parts, s->out)},
+    const void *w = (const char *)packed + forward_bytes(dense);
+    if (dense->tiles) {
+        multiply(dense, rows, dense->shape.in, dense->shape.out, gy, w, add, gx);
+        return RV_OK;
+    }
+    return run_product(dense, add ? &dense->data_add : &dense->data, (rv_step_operand){DNNL_ARG_SRC, &dense->gy, gy},
                        (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->data_w, w},
-                       (rv_step_operand){DNNL_ARG_DST, &dense->gx, gx + before(part, s->rows, s->row_parts, s->in)},
-                       scratch, err);
+                       (rv_step_operand){DNNL_ARG_DST, &dense->gx, gx}, scratch, err);
 }
 
-rv_status rv_dense_weight(const rv_dense *dense, int part, const uint16_t *gy, const uint16_t *x, bool add, float *gw,
+bool rv_dense_pairs(const rv_dense *dense)
+{
+    return dense->tiles;
+}
+
+rv_status rv_dense_weight(const rv_dense *dense, int64_t rows, const void *gy, const void *x, bool add, float *gw,
                           void *scratch, rv_error *err)
 {
     const rv_dense_shape *s = &dense->shape;
+    if (dense->tiles) {
+        dense->tiles->product_bf16(rows, s->in, blocks(s->rows, 2), gy, 1, s->out, x, s->in, add, gw, s->in);
+        return RV_OK;
+    }
     return run_product(dense, add ? &dense->weight_add : &dense->weight,
-                       (rv_step_operand){DNNL_ARG_SRC, &dense->gy_turned, gy + before(part, s->out, s->weight_parts, 1)},
+                       (rv_step_operand){DNNL_ARG_SRC, &dense->gy_turned, gy},
                        (rv_step_operand){DNNL_ARG_WEIGHTS, &dense->x_whole, x},
-                       (rv_step_operand){DNNL_ARG_DST, &dense->gw, gw + before(part, s->out, s->weight_parts, s->in)},
-                       scratch, err);
+                       (rv_step_operand){DNNL_ARG_DST, &dense->gw, gw}, scratch, err);
 }

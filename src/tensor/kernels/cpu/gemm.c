@@ -1,4 +1,5 @@
 /* Products by register tiles: MR rows by NV vectors of c stay in registers while p runs.
+ * A pair of bf16 is loaded and broadcast as one float is, so both products are one.
  * Tile heights are as equal as can be; which tile an element falls into never changes
  * the order of its sum. */
 #include "tensor/kernels/cpu/gemm.h"
@@ -18,6 +19,7 @@ enum { MR = 6, NV = 2 };
 #endif
 
 typedef struct operands {
+    bool pairs; /* of bf16 */
     int64_t k;
     const float *a;
     int64_t a_row, a_column;
@@ -28,38 +30,48 @@ typedef struct operands {
     int64_t ldc;
 } operands;
 
+RV_INLINE vf multiply_add(bool pairs, vf sum, vf a, vf b)
+{
+#if defined(__AVX512BF16__)
+    if (pairs)
+        return vf_dot_bf16(sum, a, b);
+#endif
+    (void)pairs;
+    return sum + a * b;
+}
+
 /* One tile of rows x vectors * RV_LANES columns, of which the last vector has lanes lanes. */
-RV_INLINE void tile(operands o, int rows, int vectors, size_t lanes)
+RV_INLINE void tile(bool pairs, const operands *o, int rows, int vectors, size_t lanes)
 {
     vf sum[MR][NV];
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = vf_zero();
-    for (int64_t p = 0; p < o.k; p++) {
-        const float *a = o.a + p * o.a_column, *b = o.b + p * o.ldb;
+    for (int64_t p = 0; p < o->k; p++) {
+        const float *a = o->a + p * o->a_column, *b = o->b + p * o->ldb;
         vf bv[NV];
         UNROLL for (int v = 0; v < vectors; v++)
             bv[v] = v == vectors - 1 ? vf_load_n(b + v * RV_LANES, lanes) : vf_load(b + v * RV_LANES);
         UNROLL for (int i = 0; i < rows; i++) {
-            vf x = vf_set1(a[i * o.a_row]);
+            vf x = vf_set1(a[i * o->a_row]);
             UNROLL for (int v = 0; v < vectors; v++)
-                sum[i][v] += x * bv[v];
+                sum[i][v] = multiply_add(pairs, sum[i][v], x, bv[v]);
         }
     }
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++) {
-            float *c = o.c + i * o.ldc + v * RV_LANES;
+            float *c = o->c + i * o->ldc + v * RV_LANES;
             size_t n = v == vectors - 1 ? lanes : RV_LANES;
-            vf_store_n(c, o.add ? vf_load_n(c, n) + sum[i][v] : sum[i][v], n);
+            vf_store_n(c, o->add ? vf_load_n(c, n) + sum[i][v] : sum[i][v], n);
         }
 }
 
 #define TILE(height)                                                          \
     case height:                                                              \
-        tile(o, height <= MR ? height : MR, vectors, lanes);                  \
+        tile(pairs, o, height <= MR ? height : MR, vectors, lanes);                  \
         break;
 
-RV_INLINE void tile_of(operands o, int64_t rows, int vectors, size_t lanes)
+RV_INLINE void tile_of(bool pairs, const operands *o, int64_t rows, int vectors, size_t lanes)
 {
     switch (rows) {
         TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
@@ -69,49 +81,94 @@ RV_INLINE void tile_of(operands o, int64_t rows, int vectors, size_t lanes)
     }
 }
 
-static void tile_pair(operands o, int64_t rows)
+static void tile_wide(const operands *o, int64_t rows)
 {
-    tile_of(o, rows, NV, RV_LANES);
+    tile_of(false, o, rows, NV, RV_LANES);
 }
 
-static void tile_single(operands o, int64_t rows)
+static void tile_single(const operands *o, int64_t rows)
 {
-    tile_of(o, rows, 1, RV_LANES);
+    tile_of(false, o, rows, 1, RV_LANES);
 }
 
-static void tile_tail(operands o, int64_t rows, size_t lanes)
+static void tile_tail(const operands *o, int64_t rows, size_t lanes)
 {
-    tile_of(o, rows, 1, lanes);
+    tile_of(false, o, rows, 1, lanes);
+}
+
+#if defined(__AVX512BF16__)
+static void tile_wide_bf16(const operands *o, int64_t rows)
+{
+    tile_of(true, o, rows, NV, RV_LANES);
+}
+
+static void tile_tail_bf16(const operands *o, int64_t rows, size_t lanes)
+{
+    tile_of(true, o, rows, 1, lanes);
+}
+#endif
+
+/* One tile of `columns` columns. */
+static void tile_at(const operands *o, int64_t rows, int64_t columns)
+{
+#if defined(__AVX512BF16__)
+    if (o->pairs) {
+        if (columns == NV * RV_LANES)
+            tile_wide_bf16(o, rows);
+        else
+            tile_tail_bf16(o, rows, (size_t)columns);
+        return;
+    }
+#endif
+    if (columns == NV * RV_LANES)
+        tile_wide(o, rows);
+    else if (columns == RV_LANES)
+        tile_single(o, rows);
+    else
+        tile_tail(o, rows, (size_t)columns);
 }
 
 /* All rows of a strip of columns. */
 static void strip(operands o, int64_t m, int64_t columns)
 {
-    int64_t tiles = (m + MR - 1) / MR;
-    for (int64_t t = 0, i = 0; t < tiles; t++) {
-        int64_t rows = (m - i + tiles - t - 1) / (tiles - t);
-        if (columns == NV * RV_LANES)
-            tile_pair(o, rows);
-        else if (columns == RV_LANES)
-            tile_single(o, rows);
-        else
-            tile_tail(o, rows, (size_t)columns);
-        i += rows;
+    const int64_t tiles = (m + MR - 1) / MR, least = m / tiles, higher = m % tiles;
+    for (int64_t t = 0; t < tiles; t++) {
+        const int64_t rows = t < higher ? least + 1 : least;
+        tile_at(&o, rows, columns);
         o.a += rows * o.a_row;
         o.c += rows * o.ldc;
+    }
+}
+
+static void strips(operands o, int64_t m, int64_t n)
+{
+    const float *b = o.b;
+    float *c = o.c;
+    if (m == 0)
+        return;
+    for (int64_t j = 0; j < n;) {
+        int64_t left = n - j;
+        int64_t columns = left >= NV * RV_LANES ? NV * RV_LANES : left >= RV_LANES ? RV_LANES : left;
+        o.b = b + j;
+        o.c = c + j;
+        strip(o, m, columns);
+        j += columns;
     }
 }
 
 static void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
                     const float *b, int64_t ldb, bool add, float *c, int64_t ldc)
 {
-    for (int64_t j = 0; j < n;) {
-        int64_t left = n - j;
-        int64_t columns = left >= NV * RV_LANES ? NV * RV_LANES : left >= RV_LANES ? RV_LANES : left;
-        strip((operands){k, a, a_row, a_column, b + j, ldb, add, c + j, ldc}, m, columns);
-        j += columns;
-    }
+    strips((operands){false, k, a, a_row, a_column, b, ldb, add, c, ldc}, m, n);
 }
+
+#if defined(__AVX512BF16__)
+static void product_bf16(int64_t m, int64_t n, int64_t pairs, const void *a, int64_t a_row, int64_t a_column,
+                         const void *b, int64_t ldb, bool add, float *c, int64_t ldc)
+{
+    strips((operands){true, pairs, a, a_row, a_column, b, ldb, add, c, ldc}, m, n);
+}
+#endif
 
 /* ---- transposition ---- */
 
@@ -196,4 +253,20 @@ static void transpose(int64_t rows, int64_t columns, const float *from, int64_t 
         }
 }
 
-const struct rv_cpu_gemm RV_CPU_TABLE(gemm) = {.product = product, .transpose = transpose};
+/* ---- pairs of rows ---- */
+
+static void pair_rows(int64_t rows, int64_t width, const uint16_t *x, int64_t ld, uint32_t *pairs)
+{
+    for (int64_t r = 0; r < rows; r += 2, x += 2 * ld, pairs += width)
+        for (int64_t j = 0; j < width; j++)
+            pairs[j] = x[j] | (uint32_t)(r + 1 < rows ? x[ld + j] : 0) << 16;
+}
+
+const struct rv_cpu_gemm RV_CPU_TABLE(gemm) = {
+    .product = product,
+#if defined(__AVX512BF16__)
+    .product_bf16 = product_bf16,
+#endif
+    .pair_rows = pair_rows,
+    .transpose = transpose,
+};

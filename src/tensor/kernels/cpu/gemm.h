@@ -11,6 +11,13 @@ struct rv_cpu_gemm {
      * contiguous and ldb apart.  The sum over p runs in order in one accumulator. */
     void (*product)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
                     const float *b, int64_t ldb, bool add, float *c, int64_t ldc);
+    /* The same with pairs of bf16 in the place of elements of a and b, of which each is the sum of
+     * two products; NULL: the instruction set lacks it. */
+    void (*product_bf16)(int64_t m, int64_t n, int64_t pairs, const void *a, int64_t a_row, int64_t a_column,
+                         const void *b, int64_t ldb, bool add, float *c, int64_t ldc);
+    /* Pairs to [(rows + 1) / 2, width] of the rows 2 i and 2 i + 1 of x [rows, width] in bf16, rows ld
+     * apart; what lies beyond the last row is zero. */
+    void (*pair_rows)(int64_t rows, int64_t width, const uint16_t *x, int64_t ld, uint32_t *to);
     /* to [columns, rows] = transpose of from [rows, columns]. */
     void (*transpose)(int64_t rows, int64_t columns, const float *from, int64_t ld_from, float *to,
                       int64_t ld_to);

@@ -55,7 +55,7 @@ RV_INLINE void row_scales(const float *x, size_t width, size_t count, const floa
 
 /* count rows from r. */
 RV_INLINE void normalise_rows(const rv_norm_rows *norm, const float *shift, float eps, size_t r, size_t count,
-                              float *y, float *saved)
+                              float *y, uint16_t *rounded, float *saved)
 {
     const size_t width = norm->width;
     const float *x = norm->x + r * width;
@@ -63,13 +63,17 @@ RV_INLINE void normalise_rows(const rv_norm_rows *norm, const float *shift, floa
     if (norm->centred)
         row_means(x, width, count, mean);
     row_scales(x, width, count, mean, eps, scale);
-    y += r * width;
+    y = y ? y + r * width : NULL;
+    rounded = rounded ? rounded + r * width : NULL;
     RV_EACH_VECTOR(width, j, k, {
         const vf g = norm->gain ? vf_load_n(norm->gain + j, k) : vf_set1(1);
         const vf b = shift ? vf_load_n(shift + j, k) : vf_zero();
         for (size_t i = 0; i < count; i++) {
-            const vf h = (vf_load_n(x + i * width + j, k) - vf_set1(mean[i])) * vf_set1(scale[i]);
-            vf_store_n(y + i * width + j, h * g + b, k);
+            const vf h = (vf_load_n(x + i * width + j, k) - vf_set1(mean[i])) * vf_set1(scale[i]) * g + b;
+            if (y)
+                vf_store_n(y + i * width + j, h, k);
+            if (rounded)
+                vf_store_bf16_n(rounded + i * width + j, h, k);
         }
     });
     for (size_t i = 0; i < count; i++) {
@@ -78,13 +82,14 @@ RV_INLINE void normalise_rows(const rv_norm_rows *norm, const float *shift, floa
     }
 }
 
-static void rows_forward(const rv_norm_rows *norm, const float *shift, float eps, float *y, float *saved)
+static void rows_forward(const rv_norm_rows *norm, const float *shift, float eps, float *y, uint16_t *rounded,
+                         float *saved)
 {
     size_t r = 0;
     for (; r + ROWS <= norm->rows; r += ROWS)
-        normalise_rows(norm, shift, eps, r, ROWS, y, saved);
+        normalise_rows(norm, shift, eps, r, ROWS, y, rounded, saved);
     for (; r < norm->rows; r++)
-        normalise_rows(norm, shift, eps, r, 1, y, saved);
+        normalise_rows(norm, shift, eps, r, 1, y, rounded, saved);
 }
 
 /* What a row needs for its gradient: mean, scale, and the means of d and d h where

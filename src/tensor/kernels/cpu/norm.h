@@ -16,9 +16,11 @@ typedef struct rv_norm_rows {
 } rv_norm_rows;
 
 struct rv_cpu_norm {
-    /* y = (x - mean) / sqrt(var + eps) gain + shift; shift may be NULL; y may be x.
+    /* y = (x - mean) / sqrt(var + eps) gain + shift; shift may be NULL; y may be x or, where only
+     * rounded is wanted, NULL.  rounded: the same in bf16, of even width; NULL: not wanted.
      * saved [rows, 2]: mean and 1 / sqrt(var + eps). */
-    void (*rows_forward)(const rv_norm_rows *norm, const float *shift, float eps, float *y, float *saved);
+    void (*rows_forward)(const rv_norm_rows *norm, const float *shift, float eps, float *y, uint16_t *rounded,
+                         float *saved);
     /* gx (+)= gradient of x (NULL: not wanted; may be gy); sums [2, width] receives the
      * gradients of gain and shift. */
     void (*rows_backward)(const rv_norm_rows *norm, const float *saved, const float *gy, float *gx, bool add,

@@ -19,9 +19,8 @@ static void interleave(int64_t n, const float *first, const float *second, int64
 {
     for (int64_t j = 0; j < block; j += RV_LANES) {
         const size_t k = (size_t)(n <= j ? 0 : least(n - j, RV_LANES));
-        const vi low = first ? vf_bf16_bits(vf_load_n(first + j, k)) : vi_set1(0);
-        const vi high = second ? vf_bf16_bits(vf_load_n(second + j, k)) : vi_set1(0);
-        const vi pair = low | high << 16;
+        const vi pair = vf_bf16_pairs(first ? vf_load_n(first + j, k) : vf_zero(),
+                                      second ? vf_load_n(second + j, k) : vf_zero());
         memcpy(to + 2 * j, &pair, sizeof pair);
     }
 }

@@ -9,11 +9,6 @@ RV_INLINE vi vi_load_n(const int32_t *p, size_t k)
     return (vi)vf_load_n((const float *)(const void *)p, k);
 }
 
-RV_INLINE void vi_store_n(int32_t *p, vi v, size_t k)
-{
-    vf_store_n((float *)(void *)p, (vf)v, k);
-}
-
 /* The part of a window inside the image. */
 typedef struct window {
     int64_t out;          /* offset of its result */

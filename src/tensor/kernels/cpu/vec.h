@@ -94,6 +94,11 @@ RV_INLINE void vf_store_n(float *p, vf v, size_t n)
 #endif
 }
 
+RV_INLINE void vi_store_n(int32_t *p, vi v, size_t n)
+{
+    vf_store_n((float *)(void *)p, (vf)v, n);
+}
+
 /* Runs the statement for every vector of an array of n: J its offset, K its lanes, which
  * is the constant RV_LANES in all but the last. */
 #define RV_EACH_VECTOR(n, J, K, ...)                                          \
@@ -221,8 +226,32 @@ RV_INLINE vf vf_load_bf16(const uint16_t *p)
     return (vf)(__builtin_convertvector(h, vi) << 16);
 }
 
-/* The bits of v as bf16 in the lower halves of the lanes, zeros above.  Rounds to nearest
- * even; NaN stays NaN. */
+/* Rounding to bf16 is to nearest even; NaN stays NaN.  The instructions for it read
+ * numbers below the normal ones as zero, as those for products do. */
+#if defined(__AVX512BF16__)
+
+RV_INLINE vh vf_bf16(vf v)
+{
+    return (vh)_mm512_cvtneps_pbh((__m512)v);
+}
+
+/* Pairs of bf16, one to a lane: low in the lower halves. */
+RV_INLINE vi vf_bf16_pairs(vf low, vf high)
+{
+    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return (vi)_mm512_permutexvar_epi16(_mm512_loadu_si512(order), (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
+}
+
+/* sum + the products of the pairs of bf16 in a and b. */
+RV_INLINE vf vf_dot_bf16(vf sum, vf a, vf b)
+{
+    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+}
+
+#else
+
+/* The bits of v as bf16 in the lower halves of the lanes, zeros above. */
 RV_INLINE vi vf_bf16_bits(vf v)
 {
     vi bits = (vi)v;
@@ -232,22 +261,50 @@ RV_INLINE vi vf_bf16_bits(vf v)
     return (r >> 16) & vi_set1(0xffff);
 }
 
+RV_INLINE vh vf_bf16(vf v)
+{
+    return __builtin_convertvector(vf_bf16_bits(v), vh);
+}
+
+RV_INLINE vi vf_bf16_pairs(vf low, vf high)
+{
+    return vf_bf16_bits(low) | vf_bf16_bits(high) << 16;
+}
+
+#endif
+
 RV_INLINE void vf_store_bf16(uint16_t *p, vf v)
 {
-    vh h = __builtin_convertvector(vf_bf16_bits(v), vh);
+    vh h = vf_bf16(v);
     memcpy(p, &h, sizeof h);
 }
 
 /* The first n lanes, n in [0, RV_LANES]. */
 RV_INLINE void vf_store_bf16_n(uint16_t *p, vf v, size_t n)
 {
-    uint16_t whole[RV_LANES];
-    if (n == RV_LANES) {
+    if (__builtin_constant_p(n) && n == RV_LANES) {
         vf_store_bf16(p, v);
         return;
     }
-    vf_store_bf16(whole, v);
-    memcpy(p, whole, n * sizeof *p);
+#if defined(__AVX512F__)
+    _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), (__m256i)vf_bf16(v));
+#else
+    vh h = vf_bf16(v);
+    memcpy(p, &h, n * sizeof *p);
+#endif
+}
+
+RV_INLINE vf vf_load_bf16_n(const uint16_t *p, size_t n)
+{
+    if (__builtin_constant_p(n) && n == RV_LANES)
+        return vf_load_bf16(p);
+#if defined(__AVX512F__)
+    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p)), 16);
+#else
+    uint16_t whole[RV_LANES] = {0};
+    memcpy(whole, p, n * sizeof *p);
+    return vf_load_bf16(whole);
+#endif
 }
 
 /* ---- functions ---- */

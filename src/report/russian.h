@@ -1,14 +1,14 @@
-/* Russian for the texts of a study.  studies/ru/NAME.json maps English, as it stands in the
- * source, to Russian; a printf format stands for every text that it can print. */
-#ifndef RV_STUDIES_RUSSIAN_H
-#define RV_STUDIES_RUSSIAN_H
+/* Russian for the texts of a page.  studies/ru/NAME.json (and measures/ru/probe.json) maps English, as it
+ * stands in the source, to Russian; a printf format stands for every text that it can print. */
+#ifndef RV_REPORT_RUSSIAN_H
+#define RV_REPORT_RUSSIAN_H
 
 #include <jansson.h>
 
 #include "core/text.h"
 
-/* The table of a study together with the common one (ru/common.json); an empty object for a
- * study without texts.  New reference; NULL with err when the embedded texts are damaged. */
+/* The table of a study, or of "probe", together with the common one (ru/common.json); without one of its
+ * own the common one alone.  New reference; NULL with err when the embedded texts are damaged. */
 json_t *rv_russian_open(const char *study, rv_error *err);
 /* Appends the translation of text to out and returns true: that of the text itself, else of the
  * format with the most literal characters that could have printed it, whose numbers are kept and

@@ -1,7 +1,7 @@
 /* Finds the translation of a printed text by matching it against the formats of the table.
  * Invariant: what a conversion printed is carried over unchanged, so that both languages
  * show the same numbers. */
-#include "studies/russian.h"
+#include "report/russian.h"
 
 #include <string.h>
 
