@@ -7,7 +7,7 @@
 #   make bench        the engine's speed beside the machine's limits and PyTorch
 #   make bench-steps  of these only the training steps; RAVINE_BENCH_OPTIONS="--models mlp"
 #   make wheel        the Python package, build/release/dist/ravine-*.whl
-#   make bench-optim  every optimizer's step beside the machine's copy and PyTorch
+#   make bench-optim  every optimizer's step beside the machine's copy, PyTorch and JAX
 #   make install      PREFIX=/usr/local DESTDIR=
 
 PREFIX  ?= /usr/local
@@ -78,7 +78,8 @@ bench-steps: build
 
 bench-optim: build
 	cmake --build $(BUILD) --parallel $(JOBS) --target bench_optim
-	python3 bench/compare_optim.py $(BUILD) --python "$${RAVINE_PEER_PYTHON:-python3}" $(RAVINE_BENCH_OPTIONS)
+	python3 bench/compare_optim.py $(BUILD) --python "$${RAVINE_PEER_PYTHON:-python3}" \
+	  --jax-python "$${RAVINE_PEER_JAX_PYTHON:-python3}" $(RAVINE_BENCH_OPTIONS)
 
 wheel: build
 	cmake --build $(BUILD) --parallel $(JOBS) --target wheel

@@ -1,20 +1,28 @@
-"""The optimizer table: time, bandwidth and its share of the machine's copy, beside PyTorch.
+"""The optimizer table: time, bandwidth and its share of the machine's copy, beside PyTorch and JAX (optax).
 
-    compare_optim.py BUILD [--millions 100] [--methods GLOB] [--python PYTHON_WITH_TORCH]
+    compare_optim.py BUILD [--millions 100] [--methods GLOB] [--python PYTHON_WITH_TORCH] [--jax-python PYTHON_WITH_OPTAX]
 
-Ravine's lines come from bench_optim, which copies and steps in turn; PyTorch runs right after it, with
-one process per number of threads.  Prints Markdown.  Uses the standard library only.
+Ravine's lines come from bench_optim, which copies and steps in turn; the peers run right after it, with one process
+each per number of threads.  Prints Markdown.  Uses the standard library only.
 """
 import argparse
+import ast
 import json
 import pathlib
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).parent
-# Optimizers that both have, "+" for momentum 0.9; the classes stand in peer_optim.py.
-PEERS = ("sgd", "sgd+m", "adam", "adamw", "adagrad", "rmsprop", "rmsprop+m", "adadelta", "adamax", "nadam", "radam", "asgd",
-         "rprop")
+PEER = HERE / "peer_optim.py"
+
+
+def tables():
+    """The methods that each peer has, from its own tables."""
+    found = {}
+    for node in ast.parse(PEER.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("TORCH", "OPTAX"):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return {"torch": found["TORCH"], "jax": found["OPTAX"]}
 
 
 def lines(command):
@@ -30,14 +38,24 @@ def label(row):
     return row["method"] + ("+m" if row["params"] == "momentum=0.9" else "")
 
 
-def peers(python, millions, wanted):
-    """(method, layout, threads) -> {mode: ms}."""
+def has(python, module):
+    try:
+        return subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def peers(python, backend, module, millions, labels):
+    """(label, layout, threads) -> {mode: ms}."""
+    if not has(python, module):
+        print(f"compare_optim: no {module} in {python}", file=sys.stderr)
+        return {}
+    methods = tables()[backend]
+    wanted = [label for label in labels if label.partition("+")[0] in methods]
     found = {}
-    if not wanted:
-        return found
     for threads in (1, 2):
-        for row in lines([python, HERE / "peer_optim.py", millions, threads, *wanted]):
-            found.setdefault((row["method"], row["layout"], row["threads"]), {})[row["mode"]] = row["ms"]
+        for row in lines([python, PEER, backend, millions, threads, *wanted]) if wanted else ():
+            found.setdefault((row["method"], row["layout"], row["threads"]), {})[f"{backend} {row['mode']}"] = row["ms"]
     return found
 
 
@@ -47,22 +65,25 @@ def main():
     parser.add_argument("--millions", type=float, default=100)
     parser.add_argument("--methods", default="*")
     parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--jax-python", default=sys.executable)
     options = parser.parse_args()
     rows = list(lines([options.build / "bench" / "bench_optim", "--json", options.millions, options.methods]))
-    if subprocess.run([options.python, "-c", "import torch"], capture_output=True).returncode == 0:
-        names = {label(row) for row in rows}
-        beside = peers(options.python, options.millions, [p for p in PEERS if p in names])
-    else:
-        print("compare_optim: no PyTorch here; the table has no peer", file=sys.stderr)
-        beside = {}
-    print("| method | layout | state | threads | ms | GB/s | copy GB/s | share | fused ms | foreach ms | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    labels = list(dict.fromkeys(label(row) for row in rows))
+    beside = {}
+    for found in (peers(options.python, "torch", "torch", options.millions, labels),
+                  peers(options.jax_python, "jax", "optax", options.millions, labels)):
+        for key, modes in found.items():
+            beside.setdefault(key, {}).update(modes)
+    modes = ("torch fused", "torch foreach", "torch loop", "jax jit")
+    print("| method | layout | state | threads | ms | GB/s | copy GB/s | share | " + " | ".join(f"{m} ms" for m in modes) + " | fastest peer / ours |")
+    print("|---" * (9 + len(modes)) + "|")
     for row in rows:
         peer = beside.get((label(row), row["layout"], row["threads"]), {}) if row["state"] == "f32" else {}
-        times = [f"{peer[mode]:.2f}" if mode in peer else "-" for mode in ("fused", "foreach")]
-        ratio = f"{min(peer.values()) / row['ms']:.2f}" if peer else "-"
+        times = " | ".join(f"{peer[mode]:.2f}" if mode in peer else "-" for mode in modes)
+        best = min(peer, key=peer.get) if peer else None
+        ratio = f"{peer[best] / row['ms']:.2f} ({best})" if best else "-"
         print(f"| {row['method']} {row['params']} | {row['layout']} | {row['state']} | {row['threads']} | {row['ms']:.2f} | {row['gbs']:.1f} "
-              f"| {row['copy_gbs']:.1f} | {100 * row['share']:.0f} % | {times[0]} | {times[1]} | {ratio} |")
+              f"| {row['copy_gbs']:.1f} | {100 * row['share']:.0f} % | {times} | {ratio} |", flush=True)
 
 
 main()

@@ -2,7 +2,7 @@
  * a transformer, the matrix methods on its matrices.  Copy and step alternate in one run, since the
  * memory bandwidth of a shared host wanders.
  *     bench_optim [--json] [MILLIONS [GLOB]]
- * prints a line per method, layout, type of the state and number of workers, each from 0.6 s of copies and
+ * prints a line per method, layout, type of the state and number of workers, each from 0.3 s of copies and
  * steps, or LEAST of them where they take longer; bench/compare_optim.py sets PyTorch and JAX beside. */
 #include <math.h>
 #include <stdio.h>
@@ -17,8 +17,8 @@
 #include "core/text.h"
 #include "optim/method.h"
 
-enum { REPEATS = 11, LEAST = 3, MATRICES = 6, BLOCKS = 25, BLOCK = 6 };
-static const double budget = 0.6; /* seconds of a line */
+enum { REPEATS = 11, LEAST = 3, MATRICES = 6, SMALL = 24, BLOCKS = 25, BLOCK = 6 };
+static const double budget = 0.3; /* seconds of a line */
 
 typedef struct copy_job {
     char *to;
@@ -195,14 +195,24 @@ static void matrix_layout(rv_layout *layout)
         add(layout, RV_ROLE_HIDDEN, RV_SHAPE(i % 3 == 1 ? 3072 : 768, i % 3 == 2 ? 3072 : 768));
 }
 
-/* All layouts that make sense for a method, and its momentum where that is an option. */
+/* Those of six blocks of width 128: queries, keys and values, projection, up and down. */
+static void small_layout(rv_layout *layout)
+{
+    static const int64_t shapes[][2] = {{384, 128}, {128, 128}, {512, 128}, {128, 512}};
+    for (int i = 0; i < SMALL; i++)
+        add(layout, RV_ROLE_HIDDEN, RV_SHAPE(shapes[i % 4][0], shapes[i % 4][1]));
+}
+
+/* All layouts that make sense for a method (two of matrices), and its momentum where that is an option. */
 static void measure_method(int number, const rv_layout *flat, const rv_layout *mixed, const rv_layout *matrices, setting s)
 {
     const rv_method_info *info = rv_method_at(number);
     if (rv_method_number(number)->workspace) {
-        s.name = "matrices";
-        s.layout = matrices;
-        measure(info, rv_params_find(info->params, "precondition_frequency") ? "precondition_frequency=1000000" : "", &s);
+        for (int k = 0; k < 2; k++) {
+            s.name = k == 0 ? "matrices" : "small";
+            s.layout = &matrices[k];
+            measure(info, rv_params_find(info->params, "precondition_frequency") ? "precondition_frequency=1000000" : "", &s);
+        }
         return;
     }
     const rv_param *momentum = rv_params_find(info->params, "momentum");
@@ -240,13 +250,14 @@ int main(int argc, char **argv)
     argv += json;
     const double millions = argc > 1 ? atof(argv[1]) : 100;
     const char *glob = argc > 2 ? argv[2] : "*";
-    static rv_tensor one[1], many[BLOCKS * BLOCK], square[MATRICES];
-    rv_layout flat = {.tensors = one}, mixed = {.tensors = many}, matrices = {.tensors = square};
+    static rv_tensor one[1], many[BLOCKS * BLOCK], large[MATRICES], small[SMALL];
+    rv_layout flat = {.tensors = one}, mixed = {.tensors = many}, matrices[] = {{.tensors = large}, {.tensors = small}};
     add(&flat, RV_ROLE_BIAS, RV_SHAPE((int64_t)(millions * 1e6)));
     mixed_layout(&mixed, millions);
-    matrix_layout(&matrices);
+    matrix_layout(&matrices[0]);
+    small_layout(&matrices[1]);
     rv_arena arena;
-    const flat_arrays x = arrays_for((const rv_layout *[]){&flat, &mixed, &matrices}, &arena);
+    const flat_arrays x = arrays_for((const rv_layout *[]){&flat, &mixed, &matrices[0]}, &arena);
     for (int workers = 1; workers <= 2; workers++) {
         setting s = {.x = x, .json = json};
         rv_error err;
@@ -254,7 +265,7 @@ int main(int argc, char **argv)
             die(&err);
         for (int i = 0; rv_method_at(i); i++)
             if (rv_text_match(glob, rv_method_at(i)->name))
-                measure_method(i, &flat, &mixed, &matrices, s);
+                measure_method(i, &flat, &mixed, matrices, s);
         rv_pool_free(s.pool);
     }
     rv_arena_release(&arena);

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-BUDGET, LEAST, REPEATS, BLOCKS = 0.6, 3, 11, 25
+BUDGET, LEAST, REPEATS, BLOCKS = 0.3, 3, 11, 25
 TORCH = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "adagrad": "Adagrad", "rmsprop": "RMSprop", "adadelta": "Adadelta",
          "adamax": "Adamax", "nadam": "NAdam", "radam": "RAdam", "asgd": "ASGD", "rprop": "Rprop", "adafactor": "Adafactor",
          "muon": "Muon"}

@@ -164,7 +164,7 @@ static rv_status tall(bench *t, worst *w, rv_error *err)
         inner += t->g[i] * t->polar[i];
     w->dual = fmax(w->dual, fabs(inner / sum - 1));
     memcpy(t->b, t->g, (size_t)size * sizeof *t->b);
-    rv_newton_schulz_f64(t->b, t->m, t->n, 5, t->work);
+    rv_newton_schulz_f64(NULL, t->b, t->m, t->n, 5, t->work);
     RV_TRY(first_step(t, "muon", "lr=0.1,momentum=0,weight_decay=0", 0.1, t->a, err));
     for (int64_t i = 0; i < size; i++)
         t->a[i] /= sqrt(fmax(1, (double)t->m / t->n));

@@ -72,6 +72,5 @@ const rv_workload rv_workload_modular_division = {
     .recipe = "{\"optimizer\": \"adamw\", \"optimizer_params\": {\"lr\": 0.001, \"beta2\": 0.98, \"weight_decay\": 1},"
               " \"schedule\": \"warmup\", \"schedule_params\": {\"warmup_steps\": 10},"
               " \"train\": {\"steps\": 10000, \"target\": 0.99}}",
-    .tuned = "--set lr=0.004\n"
-             "--optimizer muon --set lr=0.02 --set weight_decay=0.1 --set adamw.lr=0.004 --set adamw.beta2=0.98 --set adamw.weight_decay=1",
+    .tuned = "--optimizer muon --set lr=0.02 --set weight_decay=0.1 --set adamw.lr=0.004 --set adamw.beta2=0.98 --set adamw.weight_decay=1",
 };

@@ -1,13 +1,16 @@
-/* The worker pool: numbered tasks claimed by a counter.  Invariant: the fields of a
- * job are read only between a successful claim and the report that the claimed tasks
- * are done, and the caller changes them only when every task has been reported. */
+/* The worker pool: numbered tasks claimed by a counter, and parts of tasks likewise.
+ * Invariant: the fields of a job are read only between a successful claim and the report
+ * that the claimed tasks are done, and its owner changes them only when every task has been
+ * reported. */
+#include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/share.h"
 #include "core/spin.h"
-#include "ravine/core.h"
 
 /* Of libgomp, which oneDNN is built on: a worker runs its kernels alone. */
 extern void omp_set_num_threads(int threads);
@@ -18,7 +21,17 @@ extern int omp_get_max_threads(void);
 enum { RV_POOL_MAX = 1024, SHARE = 8 };
 static const double spin_seconds = 30e-6; /* about the price of waking a thread */
 
+/* Tasks of the caller, or parts of one task. */
+typedef struct job {
+    rv_task *task;
+    void *context;
+    int tasks;
+    _Alignas(64) atomic_int unclaimed;
+    _Alignas(64) atomic_int unfinished;
+} job;
+
 typedef struct worker {
+    job shared; /* parts of the task it is at */
     rv_pool *pool;
     pthread_t thread;
     int number;
@@ -32,17 +45,13 @@ typedef struct share {
 
 struct rv_pool {
     int workers;
-    worker *worker; /* [workers - 1]: all but the caller; none over threads of the caller's own */
+    worker *worker; /* [workers], of which the first is the caller, without a thread of ours */
     rv_pool_runner *run; /* NULL: threads of ours */
     void *runner;
-    /* The job. */
-    rv_task *task;
-    void *context;
-    int tasks;
+    job job;
     bool near;
     share *shares; /* [workers] */
-    _Alignas(64) atomic_int unclaimed;
-    _Alignas(64) atomic_int unfinished;
+    _Alignas(64) atomic_int offered; /* parts that no one has claimed, of all workers */
     /* Sleeping, under the lock; the counters are also read without it. */
     _Alignas(64) atomic_int sleepers;
     atomic_bool caller_sleeps, closing;
@@ -50,18 +59,59 @@ struct rv_pool {
     pthread_cond_t work, done;
 };
 
-/* Spins until *counter is zero (or is not), at most spin_seconds; tells whether it came. */
-static bool spin(const atomic_int *counter, bool zero, const atomic_bool *closing)
+/* Sequentially consistent against the flags of those who sleep: see work and wake_workers. */
+typedef bool condition(rv_pool *pool);
+
+static bool has_work(rv_pool *pool)
+{
+    return atomic_load(&pool->job.unclaimed) != 0 || atomic_load(&pool->offered) > 0 || atomic_load(&pool->closing);
+}
+
+static bool is_done(rv_pool *pool)
+{
+    return atomic_load(&pool->job.unfinished) == 0;
+}
+
+static bool is_done_or_has_parts(rv_pool *pool)
+{
+    return is_done(pool) || atomic_load(&pool->offered) > 0;
+}
+
+/* Spins until the condition holds, at most spin_seconds; tells whether it does. */
+static bool spin(rv_pool *pool, condition *holds)
 {
     double deadline = rv_clock() + spin_seconds;
     do {
         for (int i = 0; i < 64; i++) {
-            if ((atomic_load_explicit(counter, memory_order_acquire) == 0) == zero || atomic_load(closing))
+            if (holds(pool))
                 return true;
             rv_relax();
         }
     } while (rv_clock() < deadline);
     return false;
+}
+
+/* Takes the next tasks of a job: one for every `of` that are left, at least one; how many, from *first on. */
+static int claim(job *j, int of, int *first)
+{
+    int left = atomic_load(&j->unclaimed), taken;
+    do {
+        if (left == 0)
+            return 0;
+        taken = left / of > 1 ? left / of : 1;
+    } while (!atomic_compare_exchange_weak(&j->unclaimed, &left, left - taken));
+    *first = j->tasks - left;
+    return taken;
+}
+
+/* Parts are few and long: one at a time. */
+static void run_parts(rv_pool *pool, job *j, int number)
+{
+    for (int part; claim(j, INT_MAX, &part) > 0;) {
+        atomic_fetch_sub(&pool->offered, 1);
+        j->task(j->context, part, number);
+        atomic_fetch_sub(&j->unfinished, 1);
+    }
 }
 
 /* A task of the job for one that has been claimed.  There are as many left in the shares as have been
@@ -79,25 +129,18 @@ static int take(rv_pool *pool, int number)
 
 static void work(rv_pool *pool, int number)
 {
-    int left = atomic_load(&pool->unclaimed);
-    for (;;) {
-        int taken;
-        do {
-            if (left == 0)
-                return;
-            taken = left / (SHARE * pool->workers);
-            taken = taken > 1 ? taken : 1;
-        } while (!atomic_compare_exchange_weak(&pool->unclaimed, &left, left - taken));
-        for (int i = pool->tasks - left, end = i + taken; i < end; i++)
-            pool->task(pool->context, pool->near ? take(pool, number) : i, number);
+    for (int first, taken; (taken = claim(&pool->job, SHARE * pool->workers, &first)) > 0;) {
+        for (int i = first; i < first + taken; i++)
+            pool->job.task(pool->job.context, pool->near ? take(pool, number) : i, number);
         /* Sequentially consistent against the caller's flag: one of the two sees the other. */
-        if (atomic_fetch_sub(&pool->unfinished, taken) == taken && atomic_load(&pool->caller_sleeps)) {
+        if (atomic_fetch_sub(&pool->job.unfinished, taken) == taken && atomic_load(&pool->caller_sleeps)) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->done);
             pthread_mutex_unlock(&pool->lock);
         }
-        left = atomic_load(&pool->unclaimed);
     }
+    for (int i = 0; atomic_load(&pool->offered) > 0 && i < pool->workers; i++)
+        run_parts(pool, &pool->worker[(number + i) % pool->workers].shared, number);
 }
 
 static void *worker_main(void *context)
@@ -106,10 +149,10 @@ static void *worker_main(void *context)
     rv_pool *pool = self->pool;
     omp_set_num_threads(1);
     while (!atomic_load(&pool->closing)) {
-        if (!spin(&pool->unclaimed, false, &pool->closing)) {
+        if (!spin(pool, has_work)) {
             pthread_mutex_lock(&pool->lock);
             atomic_fetch_add(&pool->sleepers, 1);
-            while (atomic_load(&pool->unclaimed) == 0 && !atomic_load(&pool->closing))
+            while (!has_work(pool))
                 pthread_cond_wait(&pool->work, &pool->lock);
             atomic_fetch_sub(&pool->sleepers, 1);
             pthread_mutex_unlock(&pool->lock);
@@ -121,23 +164,51 @@ static void *worker_main(void *context)
 
 static void wake_workers(rv_pool *pool)
 {
-    if (atomic_load(&pool->sleepers) == 0)
+    if (atomic_load(&pool->sleepers) == 0 && !atomic_load(&pool->caller_sleeps))
         return;
     pthread_mutex_lock(&pool->lock);
     pthread_cond_broadcast(&pool->work);
+    pthread_cond_signal(&pool->done);
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* The caller has no more tasks: it helps the others with theirs. */
 static void wait_for_tasks(rv_pool *pool)
 {
-    if (spin(&pool->unfinished, true, &pool->closing))
+    while (!is_done(pool)) {
+        if (!spin(pool, is_done_or_has_parts)) {
+            pthread_mutex_lock(&pool->lock);
+            atomic_store(&pool->caller_sleeps, true);
+            while (!is_done_or_has_parts(pool))
+                pthread_cond_wait(&pool->done, &pool->lock);
+            atomic_store(&pool->caller_sleeps, false);
+            pthread_mutex_unlock(&pool->lock);
+        }
+        work(pool, 0);
+    }
+}
+
+void rv_pool_share(rv_pool *pool, int number, int parts, rv_task *part, void *context)
+{
+    if (pool == NULL || pool->workers == 1 || pool->run != NULL || parts == 1) {
+        for (int i = 0; i < parts; i++)
+            part(context, i, number);
         return;
-    pthread_mutex_lock(&pool->lock);
-    atomic_store(&pool->caller_sleeps, true);
-    while (atomic_load(&pool->unfinished) != 0)
-        pthread_cond_wait(&pool->done, &pool->lock);
-    atomic_store(&pool->caller_sleeps, false);
-    pthread_mutex_unlock(&pool->lock);
+    }
+    job *j = &pool->worker[number].shared;
+    j->task = part;
+    j->context = context;
+    j->tasks = parts;
+    atomic_store(&j->unfinished, parts);
+    atomic_store(&j->unclaimed, parts);
+    atomic_fetch_add(&pool->offered, parts);
+    wake_workers(pool);
+    run_parts(pool, j, number);
+    for (double deadline = rv_clock() + spin_seconds; atomic_load(&j->unfinished) != 0;) {
+        rv_relax();
+        if (rv_clock() > deadline)
+            sched_yield(); /* who has the last part has lost its core */
+    }
 }
 
 static rv_status make(rv_pool **out, int workers, rv_error *err)
@@ -146,16 +217,18 @@ static rv_status make(rv_pool **out, int workers, rv_error *err)
     if (workers < 1 || workers > RV_POOL_MAX)
         return rv_fail(err, RV_E_RANGE, "a pool has 1 to %d workers, not %d", RV_POOL_MAX, workers);
     rv_pool *pool = aligned_alloc(_Alignof(rv_pool), sizeof *pool);
-    worker *others = calloc((size_t)workers, sizeof *others);
+    const size_t size = (size_t)workers * sizeof(worker);
+    worker *all = aligned_alloc(_Alignof(worker), size);
     share *shares = aligned_alloc(_Alignof(share), (size_t)workers * sizeof *shares);
-    if (pool == NULL || others == NULL || shares == NULL) {
+    if (pool == NULL || all == NULL || shares == NULL) {
         free(pool);
-        free(others);
+        free(all);
         free(shares);
         return rv_fail(err, RV_E_MEMORY, "no memory for a pool of %d workers", workers);
     }
     memset(pool, 0, sizeof *pool);
-    pool->worker = others;
+    memset(all, 0, size);
+    pool->worker = all;
     pool->shares = shares;
     pool->workers = 1;
     pthread_mutex_init(&pool->lock, NULL);
@@ -178,12 +251,13 @@ rv_status rv_pool_new(rv_pool **out, int workers, rv_error *err)
 {
     rv_pool *pool;
     RV_TRY(make(&pool, workers, err));
-    worker *others = pool->worker;
     *out = NULL;
     omp_set_num_threads(1);
     for (int i = 1; i < workers; i++) {
-        others[i - 1] = (worker){.pool = pool, .number = i};
-        int code = pthread_create(&others[i - 1].thread, NULL, worker_main, &others[i - 1]);
+        worker *self = &pool->worker[i];
+        self->pool = pool;
+        self->number = i;
+        int code = pthread_create(&self->thread, NULL, worker_main, self);
         if (code != 0) {
             rv_pool_free(pool);
             return rv_fail(err, RV_E_IO, "cannot start worker %d of %d: %s", i, workers, strerror(code));
@@ -201,7 +275,7 @@ void rv_pool_free(rv_pool *pool)
     atomic_store(&pool->closing, true);
     wake_workers(pool);
     for (int i = 1; i < pool->workers && pool->run == NULL; i++)
-        pthread_join(pool->worker[i - 1].thread, NULL);
+        pthread_join(pool->worker[i].thread, NULL);
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
@@ -221,7 +295,7 @@ static void run_alone(void *context, int task, int number)
     rv_pool *pool = context;
     int threads = omp_get_max_threads();
     omp_set_num_threads(1);
-    pool->task(pool->context, task, number);
+    pool->job.task(pool->job.context, task, number);
     omp_set_num_threads(threads);
 }
 
@@ -242,9 +316,9 @@ static void run(rv_pool *pool, int tasks, rv_task *task, void *context, bool nea
             task(context, i, 0);
         return;
     }
-    pool->task = task;
-    pool->context = context;
-    pool->tasks = tasks;
+    pool->job.task = task;
+    pool->job.context = context;
+    pool->job.tasks = tasks;
     pool->near = near;
     if (pool->run != NULL) {
         pool->run(pool->runner, tasks, run_alone, pool);
@@ -252,8 +326,8 @@ static void run(rv_pool *pool, int tasks, rv_task *task, void *context, bool nea
     }
     if (near)
         set_shares(pool, tasks);
-    atomic_store(&pool->unfinished, tasks);
-    atomic_store(&pool->unclaimed, tasks);
+    atomic_store(&pool->job.unfinished, tasks);
+    atomic_store(&pool->job.unclaimed, tasks);
     wake_workers(pool);
     work(pool, 0);
     wait_for_tasks(pool);

@@ -49,16 +49,16 @@ RV_CLONES static rv_fault RV_FN(RV_PASTE(RV_KERNEL, _loop))(const rv_block *bloc
     RV_REAL *to = block->w;
 #endif
 #ifdef RV_KERNEL_MEASURES
-    const bool weights = false; /* few look at them */
+    const RV_FN(rv_streams) streams = RV_FN(rv_streams_of)(block, false); /* few look at the weights */
 #else
-    const bool weights = true;
+    const RV_FN(rv_streams) streams = RV_FN(rv_streams_of)(block, true);
 #endif
     for (int64_t at = 0; at < block->size && fault == RV_FAULT_NONE; at += FULL) {
         rv_tile t = {.w = (const RV_REAL *)block->w + at, .g = g + at, .out = out, .sum = sum,
                      .tensor = block->tensor, .at = block->start + at};
         for (int k = 0; k < RV_MAX_SLOTS; k++)
             t.s[k] = block->slot[k] ? (RV_REAL *)block->slot[k] + at : NULL;
-        RV_FN(rv_prefetch)(block, at, weights);
+        RV_FN(rv_prefetch)(&streams, at);
         if (block->size - at >= FULL)
             fault = RV_FN(RV_PASTE(RV_KERNEL, _open))(block, &t, &args, FULL, to + at, room);
         else

@@ -98,31 +98,36 @@ RV_INLINE void RV_FN(rv_close_slots)(const rv_block *block, int n, const rv_tile
             RV_FN(rv_close)(t->s[k], n, block->dice[k], at, (uint16_t *)block->slot[k] + at);
 }
 
+/* The streams of a block: those of RV_REAL, and slots that are bf16. */
+typedef struct RV_FN(rv_streams) {
+    const char *whole[2 + RV_MAX_SLOTS], *packed[RV_MAX_SLOTS];
+    int wholes, packs;
+} RV_FN(rv_streams);
+
+RV_INLINE RV_FN(rv_streams) RV_FN(rv_streams_of)(const rv_block *block, bool weights)
+{
+    RV_FN(rv_streams) s = {.whole = {block->g, block->w}, .wholes = weights ? 2 : 1};
+    for (int k = 0; k < RV_MAX_SLOTS; k++)
+        if (block->slot[k] && block->packed >> k & 1)
+            s.packed[s.packs++] = block->slot[k];
+        else if (block->slot[k])
+            s.whole[s.wholes++] = block->slot[k];
+    return s;
+}
+
 /* Asks for the lines of a tile some tiles ahead of element `at`, two at a time of every stream.  Kernels read up to
  * eight; what the processor foresees of them by itself depends on their addresses, and the time of a step with it. */
-RV_INLINE void RV_FN(rv_prefetch)(const rv_block *block, int64_t at, bool weights)
+RV_INLINE void RV_FN(rv_prefetch)(const RV_FN(rv_streams) *s, int64_t at)
 {
-    enum { PAIR = 2 * RV_LINE, PACKED = PAIR / (sizeof(RV_REAL) / 2) };
-    const int64_t to = at + RV_AHEAD * RV_TILE;
-    const char *w = (const char *)block->w + to * (int64_t)sizeof(RV_REAL);
-    const char *g = (const char *)block->g + to * (int64_t)sizeof(RV_REAL);
+    enum { PAIR = 2 * RV_LINE, NUMBERS = PAIR / sizeof(RV_REAL) };
     for (int pair = 0; pair < RV_TILE_LINES / 2; pair++) {
-        for (int line = 0; line < PAIR; line += RV_LINE) {
-            if (weights)
-                __builtin_prefetch(w + pair * PAIR + line, 0, 3);
-            __builtin_prefetch(g + pair * PAIR + line, 0, 3);
+        const int64_t number = at + RV_AHEAD * RV_TILE + pair * NUMBERS;
+        for (int k = 0; k < s->wholes; k++) {
+            const char *line = s->whole[k] + number * (int64_t)sizeof(RV_REAL);
+            __builtin_prefetch(line, 0, 3);
+            __builtin_prefetch(line + RV_LINE, 0, 3);
         }
-        for (int k = 0; k < RV_MAX_SLOTS; k++) {
-            const char *slot = block->slot[k];
-            if (!slot)
-                continue;
-            if (block->packed >> k & 1) {
-                __builtin_prefetch(slot + to * 2 + pair * PACKED, 0, 3);
-            } else {
-                slot += to * (int64_t)sizeof(RV_REAL) + pair * PAIR;
-                __builtin_prefetch(slot, 0, 3);
-                __builtin_prefetch(slot + RV_LINE, 0, 3);
-            }
-        }
+        for (int k = 0; k < s->packs; k++)
+            __builtin_prefetch(s->packed[k] + number * 2, 0, 3);
     }
 }

@@ -84,8 +84,7 @@ static rv_fault task(const rv_run *run, const void *context, int tensor, int wor
     if (run->tensors[tensor].shape.rank != 2)
         return fault;
     for (int part = 0; part < parts && fault == RV_FAULT_NONE; part++)
-        fault = (run->dtype == RV_F32 ? mars_matrix_f32 : mars_matrix_f64)(run, context, tensor, part,
-                                                                          rv_run_workspace(run, worker));
+        fault = (run->dtype == RV_F32 ? mars_matrix_f32 : mars_matrix_f64)(run, context, tensor, part, worker);
     return fault;
 }
 
@@ -243,22 +242,23 @@ RV_TILE_FUNCTION(mars_lion, mars_args)
 #define RV_KERNEL_ARGS mars_args
 #include "optim/kernel_loop.h"
 
-/* Type shampoo: the step of one part from its momentum; work: u, then what Newton-Schulz needs. */
-static rv_fault RV_FN(mars_matrix)(const rv_run *run, const mars_args *a, int tensor, int part, void *work)
+/* Type shampoo: the step of one part from its momentum; the workspace: u, then what Newton-Schulz needs. */
+static rv_fault RV_FN(mars_matrix)(const rv_run *run, const mars_args *a, int tensor, int part, int worker)
 {
     int64_t rows, cols;
     matrix_of(&run->tensors[tensor], &rows, &cols);
     const int64_t n = rows * cols;
     if (n == 0)
         return RV_FAULT_NONE;
-    RV_REAL *w = (RV_REAL *)run->w[tensor] + part * n, *u = work;
+    RV_REAL *w = (RV_REAL *)run->w[tensor] + part * n, *u = rv_run_workspace(run, worker);
+    const rv_team team = rv_run_team(run, worker);
     const RV_REAL *m = (const RV_REAL *)rv_run_slot(run, tensor, SLOT_M) + part * n;
     /* Newton-Schulz divides by ||u|| + 1e-7, the reference by ||u|| + eps. */
     const RV_REAL enlarge = (RV_REAL)(fmin(1e-7 / a->eps, 1e6) / a->rest1), keep = (RV_REAL)a->keep;
     const RV_REAL rate = (RV_REAL)(a->lr * sqrt(fmax(1, (double)rows / (double)cols)));
     for (int64_t i = 0; i < n; i++)
         u[i] = enlarge * m[i];
-    RV_FN(rv_newton_schulz)(u, rows, cols, a->ns_steps, u + n);
+    RV_FN(rv_newton_schulz)(&team, u, rows, cols, a->ns_steps, u + n);
     for (int64_t i = 0; i < n; i++)
         u[i] = keep * w[i] - rate * u[i];
     if (!RV_FN(rv_finite)(u, n))

@@ -7,6 +7,7 @@
 
 #include "optim/dice.h"
 #include "ravine/optim.h"
+#include "tensor/kernels/cpu/team.h"
 
 enum {
     RV_MAX_SLOTS = 8,   /* slots of one method */
@@ -66,6 +67,9 @@ void *const *rv_run_rooms(const rv_run *run);
 /* The workspace of a worker, of the size that the method asked for. */
 void *rv_run_workspace(const rv_run *run, int worker);
 
+/* The worker of a task and who may help it with products, for a method with a workspace. */
+rv_team rv_run_team(const rv_run *run, int worker);
+
 typedef enum rv_fault { RV_FAULT_NONE, RV_FAULT_GRADIENT, RV_FAULT_UPDATE, RV_FAULT_EIGEN,
                        RV_FAULT_FILTER, RV_FAULT_FACTOR } rv_fault;
 
@@ -100,7 +104,8 @@ void rv_sums_add(double (*rows)[RV_MAX_SUMS], int count);
 /* Room for `each`, [count][RV_MAX_SUMS], valid until the next step. */
 double (*rv_run_sums(const rv_run *run))[RV_MAX_SUMS];
 
-/* Runs tasks that own disjoint parts of the state: whole tensors or blocks of them.  tensor_of
+/* Runs tasks that own disjoint parts of the state: whole tensors or blocks of them, the dearest
+ * first where they are as many as the descriptor's `tasks` of all tensors together.  tensor_of
  * says whose tensor a task works on; NULL: tensor number `task`. */
 typedef rv_fault rv_run_task(const rv_run *run, const void *context, int task, int worker);
 typedef int rv_run_tensor_of(const rv_run *run, const void *context, int task);
@@ -153,6 +158,9 @@ typedef struct rv_method {
     size_t (*room)(const rv_tensor *tensor, const void *params, rv_dtype dtype);
     /* Tasks that rv_run_each is given at most for this tensor; NULL: 1. */
     int (*tasks)(const rv_tensor *tensor, const void *params);
+    /* What one of them costs beside others, for the order in which they are handed out; NULL: the
+     * elements of the tensor. */
+    double (*cost)(const rv_tensor *tensor, const void *params, int task);
     /* What its step gives to rv_segments_run (segments.h); NULL: it has no segments. */
     const struct rv_segments *(*segments)(const void *params);
     /* For methods with one number for all their tensors, whatever rules gave them: before any

@@ -2,8 +2,6 @@
  * its short side, and symmetric ones are computed as such. */
 #ifndef RV_REAL
 
-#include <cblas.h>
-
 #include "optim/newton_schulz.h"
 
 enum { MOST_TRIPLES = 5 };
@@ -44,43 +42,24 @@ size_t rv_newton_schulz_size(int64_t rows, int64_t cols)
 
 #else
 
-/* The lower triangle of a [n, n] also in the upper one, in tiles that stay in the cache. */
-static void RV_FN(mirror)(RV_REAL *a, int n)
-{
-    enum { TILE = 16 };
-    for (int top = 0; top < n; top += TILE)
-        for (int left = 0; left <= top; left += TILE)
-            for (int i = top; i < top + TILE && i < n; i++)
-                for (int j = left; j < left + TILE && j < i; j++)
-                    a[(int64_t)j * n + i] = a[(int64_t)i * n + j];
-}
-
 /* y <- (c0 I + c1 A + c2 A^2) x with A = x x' on the short side n; a, b are [n, n]. */
-static void RV_FN(polynomial)(const double *c, const RV_REAL *x, RV_REAL *y, int n, int m, bool wide, RV_REAL *a,
-                              RV_REAL *b)
+static void RV_FN(polynomial)(const rv_team *team, const double *c, const RV_REAL *x, RV_REAL *y, int64_t n, int64_t m,
+                              bool wide, RV_REAL *a, RV_REAL *b)
 {
-    const CBLAS_TRANSPOSE flip = wide ? CblasNoTrans : CblasTrans;
-    const int ld = wide ? m : n;
-    RV_BLAS(syrk)(CblasRowMajor, CblasLower, flip, n, m, 1, x, ld, 0, a, n);
-    RV_FN(mirror)(a, n);
-    memcpy(b, a, (size_t)n * (size_t)n * sizeof *b);
-    RV_BLAS(syrk)(CblasRowMajor, CblasLower, CblasNoTrans, n, n, (RV_REAL)c[2], a, n, (RV_REAL)c[1], b, n);
-    for (int i = 0; i < n; i++)
-        b[(int64_t)i * n + i] += (RV_REAL)c[0];
-    RV_FN(mirror)(b, n);
+    RV_FN(rv_gram)(team, n, m, x, !wide, true, 1, 0, a);
+    RV_FN(rv_square)(team, n, a, c[2], c[1], b);
     if (wide)
-        RV_BLAS(gemm)(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, m, n, 1, b, n, x, m, 0, y, m);
+        RV_FN(rv_multiply)(team, n, m, n, b, false, x, false, 1, c[0], x, y);
     else
-        RV_BLAS(gemm)(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, n, 1, x, n, b, n, 0, y, n);
+        RV_FN(rv_multiply)(team, m, n, n, x, false, b, false, 1, c[0], x, y);
 }
 
-void RV_FN(rv_polar)(rv_polar set, RV_REAL *x, int64_t rows, int64_t cols, int steps, RV_REAL *work)
+void RV_FN(rv_polar)(const rv_team *team, rv_polar set, RV_REAL *x, int64_t rows, int64_t cols, int steps, RV_REAL *work)
 {
     const polar_set *p = &sets[set];
     const bool wide = rows <= cols;
-    const int n = (int)(wide ? rows : cols), m = (int)(wide ? cols : rows);
-    const int64_t size = rows * cols;
-    RV_REAL *a = work, *b = a + (int64_t)n * n, *from = x, *to = b + (int64_t)n * n;
+    const int64_t n = wide ? rows : cols, m = wide ? cols : rows, size = rows * cols;
+    RV_REAL *a = work, *b = a + n * n, *from = x, *to = b + n * n;
     double lane[RV_SUM_LANES] = {0};
     RV_FN(rv_dot)(x, x, size, lane);
     const double norm = p->stretch * sqrt(RV_FN(rv_lanes)(lane)) + p->added;
@@ -88,7 +67,7 @@ void RV_FN(rv_polar)(rv_polar set, RV_REAL *x, int64_t rows, int64_t cols, int s
     for (int64_t i = 0; i < size; i++)
         x[i] *= scale;
     for (int k = 0; k < steps; k++) {
-        RV_FN(polynomial)(p->c[k < p->triples ? k : p->triples - 1], from, to, n, m, wide, a, b);
+        RV_FN(polynomial)(team, p->c[k < p->triples ? k : p->triples - 1], from, to, n, m, wide, a, b);
         RV_REAL *swap = from;
         from = to;
         to = swap;
@@ -97,9 +76,9 @@ void RV_FN(rv_polar)(rv_polar set, RV_REAL *x, int64_t rows, int64_t cols, int s
         memcpy(x, from, (size_t)size * sizeof *x);
 }
 
-void RV_FN(rv_newton_schulz)(RV_REAL *x, int64_t rows, int64_t cols, int steps, RV_REAL *work)
+void RV_FN(rv_newton_schulz)(const rv_team *team, RV_REAL *x, int64_t rows, int64_t cols, int steps, RV_REAL *work)
 {
-    RV_FN(rv_polar)(RV_POLAR_MUON, x, rows, cols, steps, work);
+    RV_FN(rv_polar)(team, RV_POLAR_MUON, x, rows, cols, steps, work);
 }
 
 #endif

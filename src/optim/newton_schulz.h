@@ -2,8 +2,7 @@
 #ifndef RV_OPTIM_NEWTON_SCHULZ_H
 #define RV_OPTIM_NEWTON_SCHULZ_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "optim/products.h"
 
 /* Named sets of coefficients; the last triple of a set serves all further steps. */
 typedef enum rv_polar {
@@ -21,11 +20,11 @@ size_t rv_newton_schulz_size(int64_t rows, int64_t cols);
 
 /* Replaces x [rows, cols] by an approximation of its orthogonal polar factor: x is divided
  * by its norm as the set says, then `steps` times x <- a x + b (x x') x + c (x x')^2 x. */
-void rv_polar_f32(rv_polar set, float *x, int64_t rows, int64_t cols, int steps, float *work);
-void rv_polar_f64(rv_polar set, double *x, int64_t rows, int64_t cols, int steps, double *work);
+void rv_polar_f32(const rv_team *team, rv_polar set, float *x, int64_t rows, int64_t cols, int steps, float *work);
+void rv_polar_f64(const rv_team *team, rv_polar set, double *x, int64_t rows, int64_t cols, int steps, double *work);
 
 /* The same with Muon's coefficients (3.4445, -4.7750, 2.0315) and x / (||x|| + 1e-7). */
-void rv_newton_schulz_f32(float *x, int64_t rows, int64_t cols, int steps, float *work);
-void rv_newton_schulz_f64(double *x, int64_t rows, int64_t cols, int steps, double *work);
+void rv_newton_schulz_f32(const rv_team *team, float *x, int64_t rows, int64_t cols, int steps, float *work);
+void rv_newton_schulz_f64(const rv_team *team, double *x, int64_t rows, int64_t cols, int steps, double *work);
 
 #endif

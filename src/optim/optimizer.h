@@ -44,6 +44,7 @@ typedef struct rv_group {
     rv_pool *pool;                /* of the optimizer, borrowed */
     void *workspace;              /* of the optimizer, [workers][workspace_size] */
     size_t workspace_size;
+    void *team_rooms;             /* of the optimizer, [workers] for products */
     char label[RV_NAME_SIZE]; /* "adamw", "adamw#2" for its second rule */
     rv_rule rule;             /* method and params are not used here */
     char *glob;               /* owner of rule.name */
@@ -69,6 +70,7 @@ typedef struct rv_group {
     int span_count;
     rv_chunk *chunks;                   /* of segments, whole ones first */
     int chunk_count, whole_chunks;
+    int *order, order_count;            /* of the tasks of all tensors: the dearest first */
     unsigned char *faults;              /* one per piece, chunk or task */
     double (*partial)[RV_MAX_SUMS];     /* per piece or chunk */
     double (*decided)[RV_SEGMENT_ARGS]; /* per chunk: what a long segment's kernel is given */

@@ -27,6 +27,45 @@ static rv_status plan_chunks(rv_group *group, rv_error *err)
     return RV_OK;
 }
 
+typedef struct priced {
+    double cost;
+    int task;
+} priced;
+
+static int dearest_first(const void *a, const void *b)
+{
+    const priced *p = a, *q = b;
+    return p->cost != q->cost ? (p->cost < q->cost) - (p->cost > q->cost) : (p->task > q->task) - (p->task < q->task);
+}
+
+/* Long tasks that begin last leave the other workers idle. */
+static rv_status plan_order(rv_group *group, size_t tasks, rv_error *err)
+{
+    const rv_method *method = group->method;
+    if (!method->tasks || tasks == 0)
+        return RV_OK;
+    priced *list = calloc(tasks, sizeof *list);
+    group->order = calloc(tasks, sizeof *group->order);
+    if (!list || !group->order) {
+        free(list);
+        return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
+    }
+    for (int i = 0; i < group->count; i++) {
+        const rv_tensor *tensor = &group->tensors[i];
+        for (int k = 0; k < method->tasks(tensor, group->params); k++) {
+            list[group->order_count] = (priced){
+                method->cost ? method->cost(tensor, group->params, k) : (double)rv_shape_size(&tensor->shape),
+                group->order_count};
+            group->order_count++;
+        }
+    }
+    qsort(list, tasks, sizeof *list, dearest_first);
+    for (size_t i = 0; i < tasks; i++)
+        group->order[i] = list[i].task;
+    free(list);
+    return RV_OK;
+}
+
 static rv_status plan_pieces(rv_group *group, rv_error *err)
 {
     size_t pieces = 0, tasks = 0;
@@ -34,6 +73,7 @@ static rv_status plan_pieces(rv_group *group, rv_error *err)
         pieces += (size_t)((rv_shape_size(&group->tensors[i].shape) + PIECE - 1) / PIECE);
         tasks += group->method->tasks ? (size_t)group->method->tasks(&group->tensors[i], group->params) : 1;
     }
+    RV_TRY(plan_order(group, tasks, err));
     RV_TRY(plan_chunks(group, err));
     const size_t chunks = (size_t)group->chunk_count, sums = pieces > chunks ? pieces : chunks;
     group->pieces = calloc(pieces + 1, sizeof *group->pieces);
@@ -242,10 +282,11 @@ rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err
         workspace = most > workspace ? most : workspace;
         RV_TRY(plan_rooms(o, &o->groups[k], NULL, &rooms, err));
     }
-    const size_t workspaces = workspace * (size_t)rv_pool_workers(o->pool);
+    const size_t workers = (size_t)rv_pool_workers(o->pool), workspaces = workspace * workers;
+    const size_t team = workspace > 0 && o->dtype == RV_F32 ? RV_TEAM_ROOM * workers : 0;
     RV_TRY(rv_optimizer_reserve(o, &o->state, bytes, err));
-    RV_TRY(rv_optimizer_reserve(o, &o->workspace, workspaces + rooms, err));
-    rooms = workspaces;
+    RV_TRY(rv_optimizer_reserve(o, &o->workspace, workspaces + team + rooms, err));
+    rooms = workspaces + team;
     RV_TRY(plan_buffers(o, err));
     char *at = o->state.base;
     for (int k = 0; k < rv_groups_all(o); k++) {
@@ -253,6 +294,7 @@ rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err
         o->groups[k].pool = o->pool;
         o->groups[k].workspace = o->workspace.base;
         o->groups[k].workspace_size = workspace;
+        o->groups[k].team_rooms = (char *)o->workspace.base + workspaces;
         RV_TRY(plan_rooms(o, &o->groups[k], o->workspace.base, &rooms, err));
         place_slots(o, &o->groups[k], w, &at);
     }

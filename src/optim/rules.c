@@ -30,7 +30,7 @@ void rv_groups_free(rv_optimizer *o)
         void *const owned[] = {g->glob,    g->params,   g->tensors,     g->index,    g->w,       g->g,
                                g->slots,   g->slot_shapes, g->pieces,   g->spans,    g->faults,  g->partial,
                                g->tensor_sums, g->filtered, g->scratch, g->probe.w,  g->probe.g, g->probe.own_w,
-                               g->probe.own_g, g->chunks, g->decided, g->room, g->layers};
+                               g->probe.own_g, g->chunks, g->decided, g->room, g->layers, g->order};
         for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
             free(owned[i]);
     }

@@ -28,6 +28,11 @@ void *rv_run_workspace(const rv_run *run, int worker)
     return (char *)run->group->workspace + (size_t)worker * run->group->workspace_size;
 }
 
+rv_team rv_run_team(const rv_run *run, int worker)
+{
+    return (rv_team){run->group->pool, worker, run->group->team_rooms};
+}
+
 void *const *rv_run_rooms(const rv_run *run)
 {
     return run->group->room;
@@ -148,21 +153,23 @@ typedef struct each_job {
     const rv_run *run;
     rv_run_task *task;
     const void *context;
+    const int *order; /* NULL: as they are numbered */
 } each_job;
 
 static void run_each_task(void *context, int task, int worker)
 {
     const each_job *job = context;
-    job->run->group->faults[task] = (unsigned char)job->task(job->run, job->context, task, worker);
+    const int number = job->order ? job->order[task] : task;
+    job->run->group->faults[number] = (unsigned char)job->task(job->run, job->context, number, worker);
 }
 
 rv_status rv_run_each(const rv_run *run, int tasks, rv_run_task *task, rv_run_tensor_of *tensor_of,
                       const void *context)
 {
-    each_job job = {run, task, context};
+    const each_job job = {run, task, context, tasks == run->group->order_count ? run->group->order : NULL};
     const int threads = omp_get_max_threads();
     omp_set_num_threads(1);
-    rv_pool_run(run->group->pool, tasks, run_each_task, &job);
+    rv_pool_run(run->group->pool, tasks, run_each_task, (void *)(uintptr_t)&job);
     omp_set_num_threads(threads);
     for (int i = 0; i < tasks; i++)
         if (run->group->faults[i] != RV_FAULT_NONE)

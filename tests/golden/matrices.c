@@ -47,9 +47,10 @@ static void check_polar(const json_t *one, const char *key, rv_polar set, double
     float *narrow_work = malloc(rv_newton_schulz_size(rows, cols) * sizeof *narrow_work);
     for (int64_t k = 0; k < rows * cols; k++)
         narrow[k] = (float)x[k];
-    rv_polar_f64(set, x, rows, cols, 5, work);
+    rv_polar_f64(NULL, set, x, rows, cols, 5, work);
     assert_true(distance(x, expected, (size_t)(rows * cols)) < tolerance);
-    rv_polar_f32(set, narrow, rows, cols, 5, narrow_work);
+    const rv_team alone = {.rooms = aligned_alloc(64, RV_TEAM_ROOM)};
+    rv_polar_f32(&alone, set, narrow, rows, cols, 5, narrow_work);
     for (int64_t k = 0; k < rows * cols; k++)
         x[k] = (double)narrow[k];
     assert_true(distance(x, expected, (size_t)(rows * cols)) < 1e-4);
@@ -58,6 +59,7 @@ static void check_polar(const json_t *one, const char *key, rv_polar set, double
     free(work);
     free(narrow);
     free(narrow_work);
+    free(alone.rooms);
 }
 
 static void test_newton_schulz(void **state)
@@ -84,7 +86,7 @@ static void test_polar_factor(void **state)
         double *work = malloc((rv_newton_schulz_size(N, N) + rv_basis_size(N)) * sizeof *work);
         for (int i = 0; i < N * N; i++)
             x[i] = (i % (N + 1) == 0 ? 5 : 0) + sin(1.7 * i * i + 1);
-        rv_polar_f64((rv_polar)set, x, N, N, set == RV_POLAR_MODULA ? 60 : 5, work);
+        rv_polar_f64(NULL, (rv_polar)set, x, N, N, set == RV_POLAR_MODULA ? 60 : 5, work);
         for (int i = 0; i < N; i++)
             for (int j = 0; j < N; j++) {
                 gram[i * N + j] = 0;
@@ -103,7 +105,7 @@ static void test_zero_stays_zero(void **state)
 {
     (void)state;
     double x[6] = {0}, work[2 * 4 + 6];
-    rv_newton_schulz_f64(x, 2, 3, 5, work);
+    rv_newton_schulz_f64(NULL, x, 2, 3, 5, work);
     for (int i = 0; i < 6; i++)
         assert_true(x[i] == 0);
 }

@@ -195,12 +195,70 @@ static void test_soap_without_bases(void **state)
     rv_optimizer_free(adam);
 }
 
+/* ---- workers -------------------------------------------------------------------------- */
+
+enum { ROWS = 260, COLS = 200, MOST = 3 };
+
+/* Weights after some steps in float32; the large tensor's products are shared out, and the tasks are
+ * of different size. */
+static void walk(const char *method, const char *params, int workers, float *w)
+{
+    static const int64_t shapes[MOST][2] = {{8, 12}, {ROWS, COLS}, {30, 20}};
+    rv_tensor tensors[MOST];
+    float *g = malloc(ROWS * COLS * MOST * sizeof *g), *ws[MOST], *gs[MOST];
+    rv_pool *pool;
+    rv_error err;
+    for (int i = 0; i < MOST; i++) {
+        tensors[i] = (rv_tensor){.name = {(char)('a' + i)}, .role = RV_ROLE_HIDDEN, .shape = {2, {shapes[i][0], shapes[i][1]}}};
+        ws[i] = w + i * ROWS * COLS;
+        gs[i] = g + i * ROWS * COLS;
+    }
+    for (int i = 0; i < MOST * ROWS * COLS; i++)
+        w[i] = (float)sin(0.37 * i);
+    assert_int_equal(rv_pool_new(&pool, workers, NULL), RV_OK);
+    const rv_optimizer_options options = {.method = method, .params = params, .pool = pool};
+    rv_optimizer *optimizer;
+    if (rv_optimizer_new(&optimizer, &options, tensors, MOST, (const void *const *)ws, &err) != RV_OK)
+        fail_msg("%s: %s", method, err.message);
+    for (int t = 0; t < 5; t++) {
+        for (int i = 0; i < MOST * ROWS * COLS; i++)
+            g[i] = 0.1f * w[i] + (float)cos(0.11 * i * (1 + t % 3));
+        if (rv_optimizer_step(optimizer, (void *const *)ws, (const void *const *)gs, &err) != RV_OK)
+            fail_msg("%s: %s", method, err.message);
+    }
+    rv_optimizer_free(optimizer);
+    rv_pool_free(pool);
+    free(g);
+}
+
+static void test_shared_products(void **state)
+{
+    (void)state;
+    static const char *const methods[][2] = {
+        {"muon", ""}, {"normuon", ""}, {"scion", ""}, {"dion", "rank=120"}, {"soap", "precondition_frequency=2"},
+        {"soap", "precondition_frequency=2,stagger=true"}, {"shampoo", "precondition_frequency=2,stagger=true"},
+        {"distributed_shampoo", "precondition_frequency=2,merging=none"}, {"kl_shampoo", "precondition_frequency=2"},
+        {"caspr_adaptive", "precondition_frequency=2,inverse_type=eigen"}};
+    const size_t bytes = MOST * ROWS * COLS * sizeof(float);
+    float *one = malloc(bytes), *more = malloc(bytes);
+    for (size_t k = 0; k < sizeof methods / sizeof methods[0]; k++) {
+        walk(methods[k][0], methods[k][1], 1, one);
+        for (int workers = 2; workers <= 5; workers += 3) {
+            walk(methods[k][0], methods[k][1], workers, more);
+            if (memcmp(one, more, bytes) != 0)
+                fail_msg("%s %s: other bits with %d workers", methods[k][0], methods[k][1], workers);
+        }
+    }
+    free(one);
+    free(more);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_normuon_of_nanogpt), cmocka_unit_test(test_dion_rank_one),
         cmocka_unit_test(test_dion_seed),          cmocka_unit_test(test_scion_stays_in_the_ball),
-        cmocka_unit_test(test_soap_without_bases),
+        cmocka_unit_test(test_soap_without_bases), cmocka_unit_test(test_shared_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,11 +6,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/arena.h"
-#include "ravine/core.h"
+#include "core/share.h"
 
 enum { TASKS = 64 };
 
@@ -84,6 +85,106 @@ static void caller_sleeps(void **state)
     rv_pool_free(pool);
 }
 
+/* ---- parts of tasks ---- */
+
+enum { PARTS = 40, SHARERS = 6 };
+
+/* A task that hands out parts of itself, three times over. */
+typedef struct sharing {
+    rv_pool *pool;
+    job parts[SHARERS];
+    atomic_int inside[8]; /* parts or tasks that a worker is at */
+    atomic_bool crowded;
+} sharing;
+
+typedef struct share {
+    sharing *s;
+    job *parts;
+    int owner;
+} share;
+
+static void part(void *context, int number, int worker)
+{
+    share *h = context;
+    /* The owner is at its task, a helper at nothing else. */
+    if (atomic_fetch_add(&h->s->inside[worker], 1) != (worker == h->owner))
+        atomic_store(&h->s->crowded, true);
+    count(h->parts, number, worker);
+    if (number % 8 == 0)
+        nanosleep(&(struct timespec){0, 20000}, NULL);
+    atomic_fetch_sub(&h->s->inside[worker], 1);
+}
+
+static void share_parts(void *context, int task, int worker)
+{
+    sharing *s = context;
+    share h = {s, &s->parts[task], worker};
+    if (atomic_fetch_add(&s->inside[worker], 1) != 0)
+        atomic_store(&s->crowded, true);
+    for (int turn = 0; turn < 3; turn++) {
+        rv_pool_share(s->pool, worker, turn == 2 ? 1 : PARTS, part, &h);
+        if (turn == 0 && task % 2 == 0) /* long enough for the others to fall asleep */
+            nanosleep(&(struct timespec){0, 200000}, NULL);
+    }
+    atomic_fetch_sub(&s->inside[worker], 1);
+}
+
+static void parts_once(void **state)
+{
+    (void)state;
+    for (int workers = 1; workers <= 7; workers += 2) {
+        rv_pool *pool;
+        assert_int_equal(rv_pool_new(&pool, workers, NULL), RV_OK);
+        for (int round = 0; round < 60; round++) {
+            sharing s = {.pool = pool};
+            const int tasks = round % (SHARERS + 1);
+            for (int i = 0; i < SHARERS; i++)
+                s.parts[i].workers = workers;
+            rv_pool_run(pool, tasks, share_parts, &s);
+            assert_false(atomic_load(&s.crowded));
+            for (int i = 0; i < tasks; i++)
+                for (int k = 0; k < PARTS; k++)
+                    assert_int_equal(s.parts[i].runs[k], k == 0 ? 3 : 2);
+        }
+        rv_pool_free(pool);
+    }
+}
+
+/* Two workers meet in the parts of one task: each waits for the other. */
+typedef struct meeting {
+    rv_pool *pool;
+    atomic_int there;
+} meeting;
+
+static void meet(void *context, int number, int worker)
+{
+    (void)number;
+    (void)worker;
+    meeting *m = context;
+    atomic_fetch_add(&m->there, 1);
+    while (atomic_load(&m->there) < 2)
+        nanosleep(&(struct timespec){0, 10000}, NULL);
+}
+
+static void call_a_meeting(void *context, int task, int worker)
+{
+    (void)task;
+    rv_pool_share(((meeting *)context)->pool, worker, 2, meet, context);
+}
+
+static void helpers_come(void **state)
+{
+    (void)state;
+    rv_pool *pool;
+    assert_int_equal(rv_pool_new(&pool, 2, NULL), RV_OK);
+    for (int tasks = 1; tasks <= 2; tasks++) { /* alone on the caller; beside another task */
+        meeting m = {.pool = pool};
+        rv_pool_run(pool, tasks, call_a_meeting, &m);
+        assert_int_equal(atomic_load(&m.there), 2 * tasks);
+    }
+    rv_pool_free(pool);
+}
+
 typedef struct trace {
     int order[TASKS], n;
 } trace;
@@ -145,7 +246,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_task_once),        cmocka_unit_test(after_sleep), cmocka_unit_test(caller_sleeps),
-        cmocka_unit_test(no_pool_runs_in_order), cmocka_unit_test(refused),     cmocka_unit_test(arenas),
+        cmocka_unit_test(parts_once),            cmocka_unit_test(helpers_come), cmocka_unit_test(no_pool_runs_in_order),
+        cmocka_unit_test(refused),               cmocka_unit_test(arenas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,10 +2,9 @@
  * Invariant: a sum runs in the same order for every shape [outer, d, inner] it is cut from. */
 #ifndef RV_REAL
 
-#include <cblas.h>
-
 #include "optim/matrix/blocks.h"
 #include "optim/matrix/graft.h"
+#include "optim/products.h"
 
 #define RV_KERNEL_FILE "optim/matrix/axis.c"
 #include "optim/kernel.h"
@@ -50,34 +49,31 @@ static void RV_FN(gram_diagonal)(RV_REAL *factor, const RV_REAL *g, int64_t oute
     }
 }
 
-void RV_FN(rv_axis_gram)(RV_REAL *factor, const RV_REAL *g, int64_t outer, int d, int64_t inner, double keep,
-                         double weight, bool diagonal)
+void RV_FN(rv_axis_gram)(const rv_team *team, RV_REAL *factor, const RV_REAL *g, int64_t outer, int d, int64_t inner,
+                         double keep, double weight, bool diagonal)
 {
-    const RV_REAL first = (RV_REAL)keep, w = (RV_REAL)weight;
     if (diagonal) {
         RV_FN(gram_diagonal)(factor, g, outer, d, inner, keep, weight);
         return;
     }
     if (inner == 1) {
-        RV_BLAS(syrk)(CblasRowMajor, CblasLower, CblasTrans, d, (int)outer, w, g, d, first, factor, d);
+        RV_FN(rv_gram)(team, d, outer, g, true, false, weight, keep, factor);
         return;
     }
     for (int64_t i = 0; i < outer; i++)
-        RV_BLAS(syrk)(CblasRowMajor, CblasLower, CblasNoTrans, d, (int)inner, w, g + i * d * inner, (int)inner,
-                      i == 0 ? first : 1, factor, d);
+        RV_FN(rv_gram)(team, d, inner, g + i * d * inner, false, false, weight, i == 0 ? keep : 1, factor);
 }
 
-void RV_FN(rv_axis_apply)(const RV_REAL *matrix, bool transposed, const RV_REAL *from, RV_REAL *to, int64_t outer,
-                          int d, int64_t inner)
+void RV_FN(rv_axis_apply)(const rv_team *team, const RV_REAL *matrix, bool transposed, const RV_REAL *from, RV_REAL *to,
+                          int64_t outer, int d, int64_t inner)
 {
     if (inner == 1) { /* rows of length d: every one times the matrix' */
-        RV_BLAS(gemm)(CblasRowMajor, CblasNoTrans, transposed ? CblasNoTrans : CblasTrans, (int)outer, d, d, 1, from, d,
-                      matrix, d, 0, to, d);
+        RV_FN(rv_multiply)(team, outer, d, d, from, false, matrix, !transposed, 1, 0, NULL, to);
         return;
     }
     for (int64_t i = 0; i < outer; i++)
-        RV_BLAS(gemm)(CblasRowMajor, transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, d, (int)inner, d, 1, matrix, d,
-                      from + i * d * inner, (int)inner, 0, to + i * d * inner, (int)inner);
+        RV_FN(rv_multiply)(team, d, inner, d, matrix, transposed, from + i * d * inner, false, 1, 0, NULL,
+                           to + i * d * inner);
 }
 
 void RV_FN(rv_axis_scale)(const RV_REAL *diagonal, const RV_REAL *from, RV_REAL *to, int64_t outer, int d,

@@ -152,7 +152,7 @@ static int tensor_of_unit(const rv_run *run, const void *context, int number)
 static rv_fault part_task(const rv_run *run, const void *context, int number, int worker)
 {
     const int tensor = rv_part_locate(run, &number);
-    return (run->dtype == RV_F32 ? caspr_f32 : caspr_f64)(run, context, tensor, number, rv_run_workspace(run, worker));
+    return (run->dtype == RV_F32 ? caspr_f32 : caspr_f64)(run, context, tensor, number, worker);
 }
 
 static rv_fault unit_task(const rv_run *run, const void *context, int number, int worker)
@@ -281,7 +281,8 @@ static double RV_FN(drift)(const args *a, const RV_FN(block) *b, double *doubles
 }
 
 /* Factors of one block take in q; x [r, c] is work.  rescale: its roots are those of the last step. */
-static void RV_FN(observe)(const args *a, bool rescale, const RV_FN(block) *b, const RV_REAL *q, RV_REAL *x, double *doubles)
+static void RV_FN(observe)(const args *a, const rv_team *team, bool rescale, const RV_FN(block) *b, const RV_REAL *q,
+                           RV_REAL *x, double *doubles)
 {
     const double beta = a->p->beta2;
     double keep = beta;
@@ -296,9 +297,9 @@ static void RV_FN(observe)(const args *a, bool rescale, const RV_FN(block) *b, c
         keep *= RV_FN(drift)(a, b, doubles);
         memcpy(b->before, b->left, (size_t)squares(b->r) * sizeof *b->left);
     }
-    RV_FN(rv_axis_gram)(b->left, q, 1, b->r, b->c, beta, 1 - beta, false);
-    RV_FN(rv_axis_apply)(b->left_root, false, q, x, 1, b->r, b->c); /* HL is symmetric */
-    RV_FN(rv_axis_gram)(b->right, x, b->r, b->c, 1, keep, (1 - beta) / b->r, false);
+    RV_FN(rv_axis_gram)(team, b->left, q, 1, b->r, b->c, beta, 1 - beta, false);
+    RV_FN(rv_axis_apply)(team, b->left_root, false, q, x, 1, b->r, b->c); /* HL is symmetric */
+    RV_FN(rv_axis_gram)(team, b->right, x, b->r, b->c, 1, keep, (1 - beta) / b->r, false);
 }
 
 static rv_fault RV_FN(refresh)(const rv_run *run, const void *context, int tensor, int unit, void *memory)
@@ -333,27 +334,28 @@ static void RV_FN(nadam)(const args *a, const RV_REAL *g, RV_REAL *m, RV_REAL *v
 }
 
 /* mean <- HL mean HR block by block, with the length of adam; q, x, y [r, c] are work. */
-static void RV_FN(whiten)(const rv_run *run, int tensor, int part, const grid *g, RV_REAL *mean, const RV_REAL *adam,
-                          RV_REAL *q, RV_REAL *x, RV_REAL *y)
+static void RV_FN(whiten)(const rv_run *run, const rv_team *team, int tensor, int part, const grid *g, RV_REAL *mean,
+                          const RV_REAL *adam, RV_REAL *q, RV_REAL *x, RV_REAL *y)
 {
     const int64_t n = g->rows * g->cols;
     for (int64_t k = 0; k < g->down * g->across; k++) {
         const RV_FN(block) b = RV_FN(block_of)(run, tensor, part, g, k);
         RV_FN(take)(&b, mean, q);
-        RV_FN(rv_axis_apply)(b.left_root, false, q, x, 1, b.r, b.c);
-        RV_FN(rv_axis_apply)(b.right_root, false, x, y, b.r, b.c, 1);
+        RV_FN(rv_axis_apply)(team, b.left_root, false, q, x, 1, b.r, b.c);
+        RV_FN(rv_axis_apply)(team, b.right_root, false, x, y, b.r, b.c, 1);
         for (int i = 0; i < b.r; i++)
             memcpy(mean + b.at + i * b.stride, y + (int64_t)i * b.c, (size_t)b.c * sizeof *y);
     }
     RV_FN(rv_graft_rescale)(mean, adam, n);
 }
 
-static rv_fault RV_FN(caspr)(const rv_run *run, const args *a, int tensor, int part, void *memory)
+static rv_fault RV_FN(caspr)(const rv_run *run, const args *a, int tensor, int part, int worker)
 {
     const grid g = grid_of(&run->tensors[tensor], a->p);
+    const rv_team team = rv_run_team(run, worker);
     const int64_t n = g.rows * g.cols, at = part * n, block = (int64_t)g.r * g.c;
     const RV_REAL *gradient = (const RV_REAL *)run->g[tensor] + at;
-    RV_REAL *mean = memory, *adam = mean + n, *q = adam + n, *x = q + block, *y = x + block;
+    RV_REAL *mean = rv_run_workspace(run, worker), *adam = mean + n, *q = adam + n, *x = q + block, *y = x + block;
     RV_REAL *w = (RV_REAL *)run->w[tensor] + at, *m = (RV_REAL *)rv_run_slot(run, tensor, SLOT_M) + at;
     double *doubles = (double *)(((uintptr_t)(y + block) + 7) & ~(uintptr_t)7);
     if (!RV_FN(rv_finite)(gradient, n))
@@ -362,13 +364,13 @@ static rv_fault RV_FN(caspr)(const rv_run *run, const args *a, int tensor, int p
     for (int64_t k = 0; k < g.down * g.across && a->observe; k++) {
         const RV_FN(block) b = RV_FN(block_of)(run, tensor, part, &g, k);
         RV_FN(take)(&b, gradient, q);
-        RV_FN(observe)(a, due(a, a->step - 1, here + k), &b, q, x, doubles);
+        RV_FN(observe)(a, &team, due(a, a->step - 1, here + k), &b, q, x, doubles);
     }
     if (!a->move)
         return RV_FAULT_NONE;
     RV_FN(nadam)(a, gradient, m, (RV_REAL *)rv_run_slot(run, tensor, SLOT_V) + at, mean, adam, n);
     if (a->started && g.down > 0)
-        RV_FN(whiten)(run, tensor, part, &g, mean, adam, q, x, y);
+        RV_FN(whiten)(run, &team, tensor, part, &g, mean, adam, q, x, y);
     else
         memcpy(mean, adam, (size_t)n * sizeof *adam);
     const RV_REAL lr = (RV_REAL)a->lr, decay = (RV_REAL)a->p->weight_decay;

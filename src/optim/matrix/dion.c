@@ -3,11 +3,11 @@
  * and source stand in the descriptor. */
 #ifndef RV_REAL
 
-#include <cblas.h>
 #include <math.h>
 
 #include "optim/matrix/basis.h"
 #include "optim/matrix/part.h"
+#include "optim/products.h"
 
 #define DION_PARAMS(REAL, INT, BOOL, CHOICE, TEXT)                                                 \
     REAL(lr, 0.02, 0, HUGE_VAL, RV_PARAM_LOG | RV_PARAM_OPEN_HI, "learning rate")                  \
@@ -56,7 +56,7 @@ static size_t workspace(const rv_tensor *tensor, const void *params, rv_dtype dt
 static rv_fault task(const rv_run *run, const void *context, int number, int worker)
 {
     const int tensor = rv_part_locate(run, &number);
-    return (run->dtype == RV_F32 ? dion_f32 : dion_f64)(run, context, tensor, number, rv_run_workspace(run, worker));
+    return (run->dtype == RV_F32 ? dion_f32 : dion_f64)(run, context, tensor, number, worker);
 }
 
 static rv_status step(const rv_run *run)
@@ -137,36 +137,36 @@ static void RV_FN(unit_columns)(const RV_REAL *x, RV_REAL *q, int64_t cols, int6
     }
 }
 
-static rv_fault RV_FN(dion)(const rv_run *run, const dion_args *a, int tensor, int part, void *work)
+static rv_fault RV_FN(dion)(const rv_run *run, const dion_args *a, int tensor, int part, int worker)
 {
     int64_t rows, cols;
     rv_part_matrix(&run->tensors[tensor], &rows, &cols);
-    const int64_t n = rows * cols, at = part * n, r64 = rank_of(rows, cols, a->p->rank);
-    const int ni = (int)rows, mi = (int)cols, r = (int)r64;
+    const int64_t n = rows * cols, at = part * n, r = rank_of(rows, cols, a->p->rank);
+    const rv_team team = rv_run_team(run, worker);
     const RV_REAL *g = (const RV_REAL *)run->g[tensor] + at;
     RV_REAL *w = (RV_REAL *)run->w[tensor] + at, *m = (RV_REAL *)rv_run_slot(run, tensor, SLOT_M) + at;
-    RV_REAL *q = (RV_REAL *)rv_run_slot(run, tensor, SLOT_Q) + part * cols * r64;
-    RV_REAL *u = work, *p = u + n, *x = p + rows * r64;
-    double *doubles = (double *)(((uintptr_t)(x + cols * r64) + 7) & ~(uintptr_t)7);
+    RV_REAL *q = (RV_REAL *)rv_run_slot(run, tensor, SLOT_Q) + part * cols * r;
+    RV_REAL *u = rv_run_workspace(run, worker), *p = u + n, *x = p + rows * r;
+    double *doubles = (double *)(((uintptr_t)(x + cols * r) + 7) & ~(uintptr_t)7);
     if (n == 0)
         return RV_FAULT_NONE;
     if (!RV_FN(rv_finite)(g, n))
         return RV_FAULT_GRADIENT;
     if (a->first)
-        RV_FN(draw)(q, cols * r64, run->seed, (uint64_t)tensor * 64 + (uint64_t)part);
+        RV_FN(draw)(q, cols * r, run->seed, (uint64_t)tensor * 64 + (uint64_t)part);
     for (int64_t i = 0; i < n; i++)
         m[i] += g[i];
-    RV_BLAS(gemm)(CblasRowMajor, CblasNoTrans, CblasNoTrans, ni, r, mi, 1, m, mi, q, r, 0, p, r);
-    if (!RV_FN(orthonormal)(p, ni, r, doubles))
+    RV_FN(rv_multiply)(&team, rows, r, cols, m, false, q, false, 1, 0, NULL, p);
+    if (!RV_FN(orthonormal)(p, (int)rows, (int)r, doubles))
         return RV_FAULT_UPDATE;
-    RV_BLAS(gemm)(CblasRowMajor, CblasTrans, CblasNoTrans, mi, r, ni, 1, m, mi, p, r, 0, x, r);
-    RV_BLAS(gemm)(CblasRowMajor, CblasNoTrans, CblasTrans, ni, mi, r, (RV_REAL)(a->p->mu - 1), p, r, x, r, 1, m, mi);
-    RV_FN(unit_columns)(x, q, cols, r64, a->p->epsilon);
+    RV_FN(rv_multiply)(&team, cols, r, rows, m, true, p, false, 1, 0, NULL, x);
+    RV_FN(rv_multiply)(&team, rows, cols, r, p, false, x, true, a->p->mu - 1, 1, m, m);
+    RV_FN(unit_columns)(x, q, cols, r, a->p->epsilon);
     const RV_REAL keep = (RV_REAL)(1 - a->p->weight_decay * a->lr);
     for (int64_t i = 0; i < n; i++)
         u[i] = keep * w[i];
     const double rate = a->lr * sqrt((double)rows / (double)cols);
-    RV_BLAS(gemm)(CblasRowMajor, CblasNoTrans, CblasTrans, ni, mi, r, (RV_REAL)-rate, p, r, q, r, 1, u, mi);
+    RV_FN(rv_multiply)(&team, rows, cols, r, p, false, q, true, -rate, 1, u, u);
     if (!RV_FN(rv_finite)(u, n))
         return RV_FAULT_UPDATE;
     memcpy(w, u, (size_t)n * sizeof *w);

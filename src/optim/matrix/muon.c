@@ -67,8 +67,7 @@ size_t rv_muon_workspace(const rv_tensor *tensor, const void *params, rv_dtype d
 static rv_fault task(const rv_run *run, const void *context, int number, int worker)
 {
     const int tensor = rv_part_locate(run, &number);
-    return (run->dtype == RV_F32 ? muon_f32 : muon_f64)(run, context, tensor, number,
-                                                        rv_run_workspace(run, worker));
+    return (run->dtype == RV_F32 ? muon_f32 : muon_f64)(run, context, tensor, number, worker);
 }
 
 rv_status rv_muon_step(const rv_run *run)
@@ -174,21 +173,23 @@ static void RV_FN(normalise)(const rv_muon_params *p, RV_REAL *x, int64_t rows, 
         x[i] *= (RV_REAL)back;
 }
 
-/* One part of a tensor; work: u, then what Newton-Schulz needs. */
-static rv_fault RV_FN(muon)(const rv_run *run, const muon_args *a, int tensor, int part, void *work)
+/* One part of a tensor; the workspace: u, then what Newton-Schulz needs. */
+static rv_fault RV_FN(muon)(const rv_run *run, const muon_args *a, int tensor, int part, int worker)
 {
     const rv_muon_params *p = a->p;
+    const rv_team team = rv_run_team(run, worker);
     int64_t rows, cols, slices;
     rv_part_matrix(&run->tensors[tensor], &rows, &cols);
     const int64_t n = rows * cols, at = part * n;
     const RV_REAL *g = (const RV_REAL *)run->g[tensor] + at;
-    RV_REAL *w = (RV_REAL *)run->w[tensor] + at, *m = (RV_REAL *)rv_run_slot(run, tensor, 0) + at, *u = work;
+    RV_REAL *w = (RV_REAL *)run->w[tensor] + at, *m = (RV_REAL *)rv_run_slot(run, tensor, 0) + at;
+    RV_REAL *u = rv_run_workspace(run, worker);
     if (n == 0)
         return RV_FAULT_NONE;
     if (!RV_FN(rv_finite)(g, n))
         return RV_FAULT_GRADIENT;
     RV_FN(momentum)(m, u, g, n, p);
-    RV_FN(rv_polar)((rv_polar)p->coefficients, u, rows, cols, (int)p->ns_steps, u + n);
+    RV_FN(rv_polar)(&team, (rv_polar)p->coefficients, u, rows, cols, (int)p->ns_steps, u + n);
     if (p->normalise != RV_MUON_AS_IT_IS) {
         seen_as(&run->tensors[tensor], p->kernel_scale, &slices, &rows, &cols);
         const int64_t lines = by_rows(p->normalise, rows, cols) ? rows : cols;

@@ -65,7 +65,7 @@ static size_t workspace(const rv_tensor *tensor, const void *params, rv_dtype dt
 static rv_fault task(const rv_run *run, const void *context, int number, int worker)
 {
     const int tensor = rv_part_locate(run, &number);
-    return (run->dtype == RV_F32 ? scion_f32 : scion_f64)(run, context, tensor, number, rv_run_workspace(run, worker));
+    return (run->dtype == RV_F32 ? scion_f32 : scion_f64)(run, context, tensor, number, worker);
 }
 
 static rv_status step(const rv_run *run)
@@ -121,14 +121,14 @@ static void RV_FN(divide_lines)(RV_REAL *x, int64_t lines, int64_t length, int64
 }
 
 /* The point of the ball of radius 1 that x [rows, cols] points to, in its place. */
-static void RV_FN(lmo)(const scion_params *p, const rv_tensor *tensor, RV_REAL *x, int64_t rows, int64_t cols,
-                       RV_REAL *work)
+static void RV_FN(lmo)(const rv_team *team, const scion_params *p, const rv_tensor *tensor, RV_REAL *x, int64_t rows,
+                       int64_t cols, RV_REAL *work)
 {
     const int64_t n = rows * cols;
     switch (norm_of(tensor, p->norm)) {
     case NORM_SPECTRAL: {
         const RV_REAL scale = (RV_REAL)spectral_scale(tensor, rows, p);
-        RV_FN(rv_polar)((rv_polar)p->coefficients, x, rows, cols, (int)p->ns_steps, work);
+        RV_FN(rv_polar)(team, (rv_polar)p->coefficients, x, rows, cols, (int)p->ns_steps, work);
         for (int64_t i = 0; i < n; i++)
             x[i] *= scale;
         break;
@@ -142,7 +142,7 @@ static void RV_FN(lmo)(const scion_params *p, const rv_tensor *tensor, RV_REAL *
     }
 }
 
-static rv_fault RV_FN(scion)(const rv_run *run, const scion_args *a, int tensor, int part, void *work)
+static rv_fault RV_FN(scion)(const rv_run *run, const scion_args *a, int tensor, int part, int worker)
 {
     const scion_params *p = a->p;
     int64_t rows, cols;
@@ -150,7 +150,9 @@ static rv_fault RV_FN(scion)(const rv_run *run, const scion_args *a, int tensor,
     const int64_t n = rows * cols, at = part * n;
     const RV_REAL *g = (const RV_REAL *)run->g[tensor] + at;
     const RV_REAL fresh = (RV_REAL)p->momentum, old = (RV_REAL)(1 - p->momentum);
-    RV_REAL *w = (RV_REAL *)run->w[tensor] + at, *m = rv_run_slot(run, tensor, 0), *u = work;
+    RV_REAL *w = (RV_REAL *)run->w[tensor] + at, *m = rv_run_slot(run, tensor, 0);
+    RV_REAL *u = rv_run_workspace(run, worker);
+    const rv_team team = rv_run_team(run, worker);
     if (n == 0)
         return RV_FAULT_NONE;
     if (!RV_FN(rv_finite)(g, n))
@@ -161,7 +163,7 @@ static rv_fault RV_FN(scion)(const rv_run *run, const scion_args *a, int tensor,
             m[i] = old * m[i] + fresh * g[i];
     }
     memcpy(u, m ? m : g, (size_t)n * sizeof *u);
-    RV_FN(lmo)(p, &run->tensors[tensor], u, rows, cols, u + n);
+    RV_FN(lmo)(&team, p, &run->tensors[tensor], u, rows, cols, u + n);
     const RV_REAL keep = (RV_REAL)(p->unconstrained ? 1 : 1 - a->lr), rate = (RV_REAL)(a->lr * p->scale);
     for (int64_t i = 0; i < n; i++)
         u[i] = keep * w[i] - rate * u[i];

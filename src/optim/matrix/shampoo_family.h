@@ -68,12 +68,14 @@ extern const rv_slot rv_shampoo_slots[RV_SHAMPOO_SLOTS];
 rv_status rv_shampoo_check(const void *params, rv_error *err);
 size_t rv_shampoo_workspace(const rv_tensor *tensor, const void *params, rv_dtype dtype);
 int rv_shampoo_tasks(const rv_tensor *tensor, const void *params);
+double rv_shampoo_cost(const rv_tensor *tensor, const void *params, int task);
 rv_status rv_shampoo_step(const rv_run *run);
 
 /* What the descriptors of the family have in common. */
 #define RV_SHAMPOO_PARTS                                                                                     \
     .tolerance = 1e-6, .slots = rv_shampoo_slots, .slot_count = RV_SHAMPOO_SLOTS, .check = rv_shampoo_check, \
-    .workspace = rv_shampoo_workspace, .tasks = rv_shampoo_tasks, .step = rv_shampoo_step
+    .workspace = rv_shampoo_workspace, .tasks = rv_shampoo_tasks, .cost = rv_shampoo_cost,                   \
+    .step = rv_shampoo_step
 
 /* ---- inside ------------------------------------------------------------------ */
 
@@ -100,8 +102,8 @@ rv_shampoo_args rv_shampoo_args_of(const rv_run *run);
 bool rv_shampoo_has_factors(const rv_shampoo_params *p);
 
 /* A pass over one block, and over one axis of it. */
-rv_fault rv_shampoo_block_f32(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, void *work);
-rv_fault rv_shampoo_block_f64(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, void *work);
+rv_fault rv_shampoo_block_f32(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, int worker);
+rv_fault rv_shampoo_block_f64(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, int worker);
 rv_fault rv_shampoo_refresh_f32(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, int axis,
                                 void *work);
 rv_fault rv_shampoo_refresh_f64(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b, int axis,

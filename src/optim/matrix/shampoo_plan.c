@@ -231,6 +231,16 @@ int rv_shampoo_tasks(const rv_tensor *tensor, const void *params)
     return rv_blocks_count(tensor, &how) * axes_of(tensor, &how);
 }
 
+/* Of the root of one axis. */
+double rv_shampoo_cost(const rv_tensor *tensor, const void *params, int task)
+{
+    const rv_blocking how = blocking_of(params);
+    const int axes = axes_of(tensor, &how);
+    rv_subblock block;
+    rv_block_find(tensor, &how, task / axes, &block);
+    return pow((double)block.length[task % axes], 3);
+}
+
 /* ---- passes ------------------------------------------------------------------------- */
 
 enum { BLOCKS, UNITS }; /* what tasks are: columns of the table below */
@@ -285,8 +295,7 @@ static rv_fault block_task(const rv_run *run, const void *context, int number, i
     rv_subblock block;
     const int tensor = locate(run, BLOCKS, &number);
     rv_block_find(&run->tensors[tensor], &args->blocking, number, &block);
-    return (run->dtype == RV_F32 ? rv_shampoo_block_f32 : rv_shampoo_block_f64)(run, args, tensor, &block,
-                                                                                rv_run_workspace(run, worker));
+    return (run->dtype == RV_F32 ? rv_shampoo_block_f32 : rv_shampoo_block_f64)(run, args, tensor, &block, worker);
 }
 
 static rv_fault unit_task(const rv_run *run, const void *context, int number, int worker)

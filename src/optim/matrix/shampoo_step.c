@@ -20,6 +20,7 @@ typedef struct RV_FN(work) {
     const rv_shampoo_args *args;
     const rv_subblock *b;
     int tensor;
+    rv_team team;
     RV_REAL *g, *f, *p, *spare, *extra; /* [size] */
     RV_REAL *factors, *roots;
 } RV_FN(work);
@@ -36,7 +37,7 @@ static void RV_FN(apply)(const RV_FN(work) *k, int axis, bool transposed, const 
     if (k->b->diagonal)
         RV_FN(rv_axis_scale)(k->roots + a.factor, from, to, a.outer, a.d, a.inner);
     else
-        RV_FN(rv_axis_apply)(k->roots + a.factor, transposed, from, to, a.outer, a.d, a.inner);
+        RV_FN(rv_axis_apply)(&k->team, k->roots + a.factor, transposed, from, to, a.outer, a.d, a.inner);
 }
 
 /* from times the roots of all axes but `left_out`, of which those with power zero are skipped
@@ -68,7 +69,8 @@ static void RV_FN(observe)(const RV_FN(work) *k)
             seen = RV_FN(apply_all)(k, k->g, axis, false, false, k->p, k->spare);
         if (args->p->kl_mean)
             weight *= (double)a.d / (double)k->b->size;
-        RV_FN(rv_axis_gram)(k->factors + a.factor, seen, a.outer, a.d, a.inner, args->keep, weight, k->b->diagonal);
+        RV_FN(rv_axis_gram)(&k->team, k->factors + a.factor, seen, a.outer, a.d, a.inner, args->keep, weight,
+                            k->b->diagonal);
     }
 }
 
@@ -210,7 +212,7 @@ static const RV_REAL *RV_FN(by_spectrum)(const RV_FN(work) *k, const RV_REAL *f)
 {
     const int64_t rows = k->b->length[0];
     memcpy(k->p, f, (size_t)k->b->size * sizeof *f);
-    RV_FN(rv_polar)(RV_POLAR_SHAMPOO, k->p, rows, k->b->size / rows, 5, k->extra + k->b->size);
+    RV_FN(rv_polar)(&k->team, RV_POLAR_SHAMPOO, k->p, rows, k->b->size / rows, 5, k->extra + k->b->size);
     return k->p;
 }
 
@@ -297,12 +299,12 @@ static bool RV_FN(descend)(const RV_FN(work) *k)
 }
 
 rv_fault RV_FN(rv_shampoo_block)(const rv_run *run, const rv_shampoo_args *args, int tensor, const rv_subblock *b,
-                                 void *memory)
+                                 int worker)
 {
     const int64_t n = b->size;
-    RV_REAL *buffers = memory;
-    RV_FN(work) k = {.run = run, .args = args, .b = b, .tensor = tensor, .g = buffers, .f = buffers + n,
-                     .p = buffers + 2 * n, .spare = buffers + 3 * n, .extra = buffers + 4 * n};
+    RV_REAL *buffers = rv_run_workspace(run, worker);
+    RV_FN(work) k = {.run = run, .args = args, .b = b, .tensor = tensor, .team = rv_run_team(run, worker), .g = buffers,
+                     .f = buffers + n, .p = buffers + 2 * n, .spare = buffers + 3 * n, .extra = buffers + 4 * n};
     if (rv_shampoo_has_factors(args->p)) {
         k.factors = RV_FN(slot)(&k, RV_SHAMPOO_FACTORS) + b->factors;
         k.roots = RV_FN(slot)(&k, RV_SHAMPOO_ROOTS) + b->factors;

@@ -6,6 +6,7 @@
 #include <cblas.h>
 #include <math.h>
 
+#include "core/share.h"
 #include "optim/matrix/basis.h"
 #include "optim/matrix/blocks.h"
 #include "optim/matrix/graft.h"
@@ -56,7 +57,8 @@ static bool factors_shape(const rv_tensor *tensor, const void *params, rv_shape 
     return true;
 }
 
-/* Three buffers of a part; then, in double, a factor, a basis, a product, eigenvalues and LAPACK's work. */
+/* Three buffers of a part; the new orders of its axes; then, in double, a factor, a basis, a product, eigenvalues
+ * and LAPACK's work. */
 static size_t workspace(const rv_tensor *tensor, const void *params, rv_dtype dtype)
 {
     const rv_blocking how = blocking_of(params);
@@ -65,7 +67,7 @@ static size_t workspace(const rv_tensor *tensor, const void *params, rv_dtype dt
     const int64_t limit = ((const soap_params *)params)->max_preconditioner_dim;
     const size_t n = (size_t)(longest < limit ? longest : limit);
     return ((3 * (size_t)size * rv_dtype_size(dtype) + 7) & ~(size_t)7) +
-           (3 * n * n + 2 * n + rv_basis_size((int)n)) * sizeof(double);
+           (RV_MAX_RANK * n + 3 * n * n + n + rv_basis_size((int)n)) * sizeof(double);
 }
 
 static rv_fault task(const rv_run *run, const void *context, int number, int worker)
@@ -78,7 +80,7 @@ static rv_fault task(const rv_run *run, const void *context, int number, int wor
     if (rv_blocks_count(&run->tensors[tensor], &args->how) == 0)
         return RV_FAULT_NONE;
     rv_block_find(&run->tensors[tensor], &args->how, number, &b);
-    return (run->dtype == RV_F32 ? soap_f32 : soap_f64)(run, args, tensor, &b, refresh, rv_run_workspace(run, worker));
+    return (run->dtype == RV_F32 ? soap_f32 : soap_f64)(run, args, tensor, &b, refresh, worker);
 }
 
 static rv_status step(const rv_run *run)
@@ -130,14 +132,15 @@ const rv_method rv_method_soap = {
 #else
 #include "optim/matrix/typed.h"
 
-/* A part at work: its buffers and state; doubles is LAPACK's. */
+/* A part at work: its buffers and state. */
 typedef struct RV_FN(work) {
+    const rv_run *run;
     const soap_args *args;
     const rv_subblock *b;
+    rv_team team;
     const RV_REAL *g;
     RV_REAL *one, *two, *three; /* [size] */
     RV_REAL *factors, *bases, *m, *v;
-    double *doubles;
 } RV_FN(work);
 
 /* from along every axis times its basis, or back; the result lies in one, two, or is from. */
@@ -148,7 +151,7 @@ static const RV_REAL *RV_FN(rotate)(const RV_FN(work) *k, const RV_REAL *from, b
             continue;
         const RV_FN(rv_axis) a = RV_FN(rv_axis_of)(k->b, axis);
         RV_REAL *to = from == k->one ? k->two : k->one;
-        RV_FN(rv_axis_apply)(k->bases + a.factor, back, from, to, a.outer, a.d, a.inner);
+        RV_FN(rv_axis_apply)(&k->team, k->bases + a.factor, back, from, to, a.outer, a.d, a.inner);
         from = to;
     }
     return from;
@@ -159,7 +162,7 @@ static void RV_FN(observe)(const RV_FN(work) *k)
     for (int axis = 0; axis < k->b->rank; axis++) {
         const RV_FN(rv_axis) a = RV_FN(rv_axis_of)(k->b, axis);
         if (!k->b->bare[axis])
-            RV_FN(rv_axis_gram)(k->factors + a.factor, k->g, a.outer, a.d, a.inner, k->args->factor_beta,
+            RV_FN(rv_axis_gram)(&k->team, k->factors + a.factor, k->g, a.outer, a.d, a.inner, k->args->factor_beta,
                                 1 - k->args->factor_beta, false);
     }
 }
@@ -216,24 +219,57 @@ static void RV_FN(permute)(RV_REAL *v, RV_REAL *spare, const RV_FN(rv_axis) *a, 
     memcpy(v, spare, (size_t)(a->outer * a->d * a->inner) * sizeof *v);
 }
 
+/* The bases of all axes at work: axis i has its new order at order[i], and may have failed. */
+typedef struct RV_FN(turn) {
+    const RV_FN(work) *k;
+    bool first, failed[RV_MAX_RANK];
+    int *order[RV_MAX_RANK];
+    int64_t skip; /* doubles that the orders take */
+} RV_FN(turn);
+
+/* Behind the buffers of a worker. */
+static double *RV_FN(doubles_of)(const RV_FN(work) *k, int worker)
+{
+    const RV_REAL *buffers = rv_run_workspace(k->run, worker);
+    return (double *)(((uintptr_t)(buffers + 3 * k->b->size) + 7) & ~(uintptr_t)7);
+}
+
+/* The basis of one axis, by any worker in its own workspace. */
+static void RV_FN(turn_axis)(void *context, int axis, int worker)
+{
+    RV_FN(turn) *t = context;
+    const RV_FN(work) *k = t->k;
+    const RV_FN(rv_axis) a = RV_FN(rv_axis_of)(k->b, axis);
+    double *matrices = RV_FN(doubles_of)(k, worker) + t->skip;
+    if (k->b->bare[axis])
+        return;
+    t->failed[axis] = !(t->first ? RV_FN(first_basis)(k->factors + a.factor, k->bases + a.factor, a.d, matrices)
+                                 : RV_FN(next_basis)(k->factors + a.factor, k->bases + a.factor, a.d, matrices,
+                                                     t->order[axis]));
+}
+
 static bool RV_FN(change_basis)(const RV_FN(work) *k, bool first)
 {
+    RV_FN(turn) t = {.k = k, .first = first};
+    int *order = (int *)(void *)RV_FN(doubles_of)(k, k->team.worker);
     if (!first) {
         const RV_REAL *back = RV_FN(rotate)(k, k->m, true);
         if (back != k->m)
             memcpy(k->m, back, (size_t)k->b->size * sizeof *back);
     }
+    int64_t used = 0;
+    for (int axis = 0; axis < k->b->rank; axis++) {
+        t.order[axis] = order + used;
+        used += k->b->bare[axis] ? 0 : k->b->length[axis];
+    }
+    t.skip = (used + 1) / 2;
+    rv_pool_share(k->team.pool, k->team.worker, k->b->rank, RV_FN(turn_axis), &t);
     for (int axis = 0; axis < k->b->rank; axis++) {
         const RV_FN(rv_axis) a = RV_FN(rv_axis_of)(k->b, axis);
-        int *order = (int *)(void *)k->doubles; /* [d], before the matrices */
-        double *matrices = k->doubles + a.d;
-        if (k->b->bare[axis])
-            continue;
-        if (!(first ? RV_FN(first_basis)(k->factors + a.factor, k->bases + a.factor, a.d, matrices)
-                    : RV_FN(next_basis)(k->factors + a.factor, k->bases + a.factor, a.d, matrices, order)))
+        if (t.failed[axis])
             return false;
-        if (!first)
-            RV_FN(permute)(k->v, k->one, &a, order);
+        if (!first && !k->b->bare[axis])
+            RV_FN(permute)(k->v, k->one, &a, t.order[axis]);
     }
     if (!first) {
         const RV_REAL *there = RV_FN(rotate)(k, k->m, false);
@@ -270,12 +306,14 @@ static bool RV_FN(descend)(const RV_FN(work) *k, const RV_REAL *w, const RV_REAL
 }
 
 static rv_fault RV_FN(soap)(const rv_run *run, const soap_args *args, int tensor, const rv_subblock *b, bool refresh,
-                            void *memory)
+                            int worker)
 {
     const int64_t n = b->size, at = b->base;
-    RV_REAL *buffers = memory, *w = (RV_REAL *)run->w[tensor] + at;
-    const RV_FN(work) k = {.args = args,
+    RV_REAL *buffers = rv_run_workspace(run, worker), *w = (RV_REAL *)run->w[tensor] + at;
+    const RV_FN(work) k = {.run = run,
+                           .args = args,
                            .b = b,
+                           .team = rv_run_team(run, worker),
                            .g = (const RV_REAL *)run->g[tensor] + at,
                            .one = buffers,
                            .two = buffers + n,
@@ -283,8 +321,7 @@ static rv_fault RV_FN(soap)(const rv_run *run, const soap_args *args, int tensor
                            .factors = (RV_REAL *)rv_run_slot(run, tensor, SLOT_FACTORS) + b->factors,
                            .bases = (RV_REAL *)rv_run_slot(run, tensor, SLOT_BASES) + b->factors,
                            .m = (RV_REAL *)rv_run_slot(run, tensor, SLOT_M) + at,
-                           .v = (RV_REAL *)rv_run_slot(run, tensor, SLOT_V) + at,
-                           .doubles = (double *)(((uintptr_t)(buffers + 3 * n) + 7) & ~(uintptr_t)7)};
+                           .v = (RV_REAL *)rv_run_slot(run, tensor, SLOT_V) + at};
     if (!RV_FN(rv_finite)(k.g, n))
         return RV_FAULT_GRADIENT;
     if (args->count > 0) {

@@ -14,11 +14,11 @@ void RV_FN(rv_block_scatter)(RV_REAL *to, const RV_REAL *from, const rv_subblock
 
 /* Lower triangle of factor [d, d] <- keep factor + weight unfold(g) unfold(g)'; with diagonal,
  * factor [d] is the diagonal of it. */
-void RV_FN(rv_axis_gram)(RV_REAL *factor, const RV_REAL *g, int64_t outer, int d, int64_t inner, double keep,
-                         double weight, bool diagonal);
+void RV_FN(rv_axis_gram)(const rv_team *team, RV_REAL *factor, const RV_REAL *g, int64_t outer, int d, int64_t inner,
+                         double keep, double weight, bool diagonal);
 /* to <- matrix [d, d], or its transpose, times from along the axis; to and from are apart. */
-void RV_FN(rv_axis_apply)(const RV_REAL *matrix, bool transposed, const RV_REAL *from, RV_REAL *to, int64_t outer,
-                          int d, int64_t inner);
+void RV_FN(rv_axis_apply)(const rv_team *team, const RV_REAL *matrix, bool transposed, const RV_REAL *from, RV_REAL *to,
+                          int64_t outer, int d, int64_t inner);
 /* The same for a diagonal matrix [d]. */
 void RV_FN(rv_axis_scale)(const RV_REAL *diagonal, const RV_REAL *from, RV_REAL *to, int64_t outer, int d,
                           int64_t inner);

@@ -18,17 +18,20 @@ enum { MR = 12, NV = 2 };
 enum { MR = 6, NV = 2 };
 #endif
 
-typedef struct operands {
-    bool pairs; /* of bf16 */
-    int64_t k;
-    const float *a;
-    int64_t a_row, a_column;
-    const float *b;
-    int64_t ldb;
-    bool add;
-    float *c;
-    int64_t ldc;
-} operands;
+typedef rv_gemm_operands operands;
+
+/* Sums this long leave the time to bring what they are added to from afar. */
+enum { FAR = 256 };
+
+RV_INLINE void fetch(const operands *o, int rows, int vectors)
+{
+    UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int v = 0; v < vectors; v++) {
+            __builtin_prefetch(o->c + i * o->ldc + v * RV_LANES, 1);
+            if (o->keep != 0 && o->base != o->c)
+                __builtin_prefetch(o->base + i * o->ld_base + v * RV_LANES, 0);
+        }
+}
 
 RV_INLINE vf multiply_add(bool pairs, vf sum, vf a, vf b)
 {
@@ -47,6 +50,8 @@ RV_INLINE void tile(bool pairs, const operands *o, int rows, int vectors, size_t
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++)
             sum[i][v] = vf_zero();
+    if (o->k >= FAR)
+        fetch(o, rows, vectors);
     for (int64_t p = 0; p < o->k; p++) {
         const float *a = o->a + p * o->a_column, *b = o->b + p * o->ldb;
         vf bv[NV];
@@ -58,11 +63,17 @@ RV_INLINE void tile(bool pairs, const operands *o, int rows, int vectors, size_t
                 sum[i][v] = multiply_add(pairs, sum[i][v], x, bv[v]);
         }
     }
+    const vf weight = vf_set1(o->weight), keep = vf_set1(o->keep);
+    if (o->weight != 1)
+        UNROLL for (int i = 0; i < rows; i++)
+            UNROLL for (int v = 0; v < vectors; v++)
+                sum[i][v] *= weight;
     UNROLL for (int i = 0; i < rows; i++)
         UNROLL for (int v = 0; v < vectors; v++) {
-            float *c = o->c + i * o->ldc + v * RV_LANES;
+            const float *base = o->base + i * o->ld_base + v * RV_LANES;
             size_t n = v == vectors - 1 ? lanes : RV_LANES;
-            vf_store_n(c, o->add ? vf_load_n(c, n) + sum[i][v] : sum[i][v], n);
+            vf_store_n(o->c + i * o->ldc + v * RV_LANES,
+                       o->keep != 0 ? vf_load_n(base, n) * keep + sum[i][v] : sum[i][v], n);
         }
 }
 
@@ -136,13 +147,14 @@ static void strip(operands o, int64_t m, int64_t columns)
         const int64_t rows = t < higher ? least + 1 : least;
         tile_at(&o, rows, columns);
         o.a += rows * o.a_row;
+        o.base += rows * o.ld_base;
         o.c += rows * o.ldc;
     }
 }
 
-static void strips(operands o, int64_t m, int64_t n)
+static void combine(int64_t m, int64_t n, operands o)
 {
-    const float *b = o.b;
+    const float *b = o.b, *base = o.base;
     float *c = o.c;
     if (m == 0)
         return;
@@ -150,6 +162,7 @@ static void strips(operands o, int64_t m, int64_t n)
         int64_t left = n - j;
         int64_t columns = left >= NV * RV_LANES ? NV * RV_LANES : left >= RV_LANES ? RV_LANES : left;
         o.b = b + j;
+        o.base = base + j;
         o.c = c + j;
         strip(o, m, columns);
         j += columns;
@@ -159,16 +172,32 @@ static void strips(operands o, int64_t m, int64_t n)
 static void product(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
                     const float *b, int64_t ldb, bool add, float *c, int64_t ldc)
 {
-    strips((operands){false, k, a, a_row, a_column, b, ldb, add, c, ldc}, m, n);
+    combine(m, n, (operands){false, k, a, a_row, a_column, b, ldb, 1, add ? 1 : 0, c, ldc, c, ldc});
 }
 
 #if defined(__AVX512BF16__)
 static void product_bf16(int64_t m, int64_t n, int64_t pairs, const void *a, int64_t a_row, int64_t a_column,
                          const void *b, int64_t ldb, bool add, float *c, int64_t ldc)
 {
-    strips((operands){true, pairs, a, a_row, a_column, b, ldb, add, c, ldc}, m, n);
+    combine(m, n, (operands){true, pairs, a, a_row, a_column, b, ldb, 1, add ? 1 : 0, c, ldc, c, ldc});
 }
 #endif
+
+/* ---- copies ---- */
+
+RV_INLINE void copy_rows(int64_t rows, size_t columns, const float *from, int64_t ld_from, float *to, int64_t ld_to)
+{
+    for (int64_t r = 0; r < rows; r++, from += ld_from, to += ld_to)
+        RV_EACH_VECTOR(columns, j, n, vf_store_n(to + j, vf_load_n(from + j, n), n));
+}
+
+static void copy(int64_t rows, int64_t columns, const float *from, int64_t ld_from, float *to, int64_t ld_to)
+{
+    if (columns == 32) /* a panel: no loop within */
+        copy_rows(rows, 32, from, ld_from, to, ld_to);
+    else
+        copy_rows(rows, (size_t)columns, from, ld_from, to, ld_to);
+}
 
 /* ---- transposition ---- */
 
@@ -268,5 +297,7 @@ const struct rv_cpu_gemm RV_CPU_TABLE(gemm) = {
     .product_bf16 = product_bf16,
 #endif
     .pair_rows = pair_rows,
+    .combine = combine,
+    .copy = copy,
     .transpose = transpose,
 };
