@@ -209,6 +209,10 @@ RV_API rv_status rv_runner_forward(rv_runner *runner, const void *w, void *stati
                                    double loss[2], rv_error *err);
 /* Backward of the last forward: g [layout size] receives the gradient of the loss *sum*. */
 RV_API rv_status rv_runner_backward(rv_runner *runner, const void *w, void *g, rv_error *err);
+/* Backwards from now on also add to factors [rv_layout_factors of the plan's layout] the sums of
+ * every layer over the first `used` of the shard's `of` examples (rv_layout_factors; the number of
+ * losses is left to the caller).  factors NULL: no more. */
+RV_API void rv_runner_tap(rv_runner *runner, void *factors, int64_t used, int64_t of);
 
 #ifdef __cplusplus
 }

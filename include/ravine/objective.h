@@ -44,6 +44,9 @@ typedef struct rv_objective_methods {
     rv_status (*hessian_vector)(rv_objective *, const void *w, rv_batch, const double *v, double *hv, rv_error *);
     /* NULL: there are no labels to draw. */
     rv_status (*sampled_grad)(rv_objective *, const void *w, rv_batch, void *g, double *loss, rv_error *);
+    /* NULL: the layout names no layers. */
+    rv_status (*factors)(rv_objective *, const void *w, rv_batch, bool sampled, void *g, double *loss, void *factors,
+                         rv_error *);
 } rv_objective_methods;
 
 /* Filled by its constructor; read by everyone. */
@@ -75,6 +78,13 @@ RV_API rv_status rv_objective_value_grad(rv_objective *objective, const void *w,
  * Liu et al. 2023, algorithm 2).  RV_E_UNSUPPORTED where the objective has no classes. */
 RV_API rv_status rv_objective_sampled_grad(rv_objective *objective, const void *w, rv_batch batch,
                                            void *g, double *loss, rv_error *err);
+
+/* rv_objective_value_grad, or with sampled rv_objective_sampled_grad, that also fills factors
+ * [rv_layout_factors of the layout] with the factor sums of every layer (ravine/tensor.h) over the batch:
+ * the same loss, gradient and statistics to the bit.  g NULL: only the factors are wanted.  The first call
+ * allocates what the others use.  RV_E_UNSUPPORTED where the layout names no layers, or has no classes. */
+RV_API rv_status rv_objective_factors(rv_objective *objective, const void *w, rv_batch batch, bool sampled, void *g,
+                                      double *loss, void *factors, rv_error *err);
 
 /* Evaluation mode: no gradient, no randomness, state unchanged.  Metrics depend on
  * (w, state, split) only. */

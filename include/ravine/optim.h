@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* Raised when a struct or a meaning below changes. */
-#define RV_OPTIM_ABI 2
+#define RV_OPTIM_ABI 3
 RV_API int rv_optim_abi(void);
 
 typedef struct rv_optimizer rv_optimizer;
@@ -36,8 +36,9 @@ typedef struct rv_optimizer_options {
     /* A JSON object or "lr=1e-3,beta2=0.95"; "adamw.lr=3e-4" addresses the method
      * of another rule.  NULL: defaults. */
     const char *params;
-    /* JSON list [{"name": GLOB, "role": ROLE|[ROLE..], "rank": N|[MIN,MAX], "method": NAME,
-     * "params": {..}}, ...]; absent keys match everything.  NULL: the method's own list. */
+    /* JSON list [{"name": GLOB, "role": ROLE|[ROLE..], "rank": N|[MIN,MAX], "layer": true, "method": NAME,
+     * "params": {..}}, ...]; absent keys match everything, "layer" the weights and biases of the
+     * layout's layers.  NULL: the method's own list. */
     const char *rules;
     rv_dtype dtype;     /* RV_F32 or RV_F64: of parameters, gradients and, unless state_dtype says otherwise, state */
     rv_pool *pool;      /* borrowed; NULL: the calling thread; rv_pool_new_over: threads of yours */
@@ -60,7 +61,8 @@ typedef struct rv_optimizer_options {
 RV_API rv_status rv_optimizer_new(rv_optimizer **out, const rv_optimizer_options *options,
                                   const rv_tensor *tensors, int count, const void *const *w,
                                   rv_error *err);
-/* The same for a flat vector: tensor i lies at w + layout->tensors[i].offset. */
+/* The same for a flat vector: tensor i lies at w + layout->tensors[i].offset.  Methods that need the
+ * layout's layers (K-FAC) are made by this one; RV_E_UNSUPPORTED where there are none. */
 RV_API rv_status rv_optimizer_new_flat(rv_optimizer **out, const rv_optimizer_options *options,
                                        const rv_layout *layout, const void *w, rv_error *err);
 RV_API void rv_optimizer_free(rv_optimizer *optimizer);
@@ -78,8 +80,12 @@ RV_API rv_status rv_optimizer_step_flat(rv_optimizer *optimizer, void *w, const 
 /* What a method may ask for beside the gradient it is given. */
 typedef enum rv_probe {
     RV_PROBE_GRADIENT, /* of the loss of the same batch */
-    RV_PROBE_SAMPLED   /* the same with labels drawn from the model's own output (Sophia-G's
+    RV_PROBE_SAMPLED,  /* the same with labels drawn from the model's own output (Sophia-G's
                           Gauss-Newton-Bartlett estimate); RV_E_UNSUPPORTED where there is none */
+    /* Of flat closures alone, for methods that look at the layout's layers (K-FAC): g is then no gradient
+     * but receives the factor sums [rv_layout_factors], of the data's labels or of sampled ones. */
+    RV_PROBE_FACTORS,
+    RV_PROBE_SAMPLED_FACTORS
 } rv_probe;
 
 /* Fills g [count] with a gradient at w [count], which need not be the weights that are trained:
@@ -97,6 +103,10 @@ RV_API rv_status rv_optimizer_step_closure(rv_optimizer *optimizer, void *const 
                                            rv_closure *closure, void *context, rv_error *err);
 RV_API rv_status rv_optimizer_step_closure_flat(rv_optimizer *optimizer, void *w, const void *g,
                                                 rv_closure_flat *closure, void *context, rv_error *err);
+
+/* Whether the next step will ask its closure for RV_PROBE_FACTORS: who makes the gradient can then take the
+ * factors on the way (rv_objective_factors) in place of a second pass. */
+RV_API bool rv_optimizer_wants_factors(const rv_optimizer *optimizer);
 
 /* Steps made so far; a gradient that a wrapper only accumulates is none. */
 RV_API int64_t rv_optimizer_steps(const rv_optimizer *optimizer);

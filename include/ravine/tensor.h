@@ -66,13 +66,33 @@ typedef struct rv_tensor {
                        value), which matrix methods treat apart; 0 and 1: it is one matrix */
 } rv_tensor;
 
+/* A linear layer among the tensors: y [rows, out] = x [rows, in] weight' + bias, before its
+ * activation.  A convolution is one of its patches, in = channels x kh x kw. */
+typedef struct rv_linear_layer {
+    int weight, bias;  /* tensors of the layout; bias -1: none */
+    int64_t in, out;   /* extents of the weight as a matrix */
+    int64_t positions; /* of a convolution the number of its output positions; else 1 */
+} rv_linear_layer;
+
 /* The tensors of a flat vector in ascending offset.  Every tensor starts on a
  * 64-byte boundary; the gaps belong to no tensor and stay zero. */
 typedef struct rv_layout {
     int count;
     rv_tensor *tensors;
     int64_t size; /* elements of the flat vector, gaps included */
+    int layer_count;
+    rv_linear_layer *layers; /* those that are known; every weight is of one layer at most */
 } rv_layout;
+
+/* Factor sums of a layout's layers, a vector in the type of the weights.  For each layer, in order,
+ *     A [width, width] = sum over rows of a a', a = its inputs, with a 1 appended where it has a bias
+ *     G [out, out]     = sum over rows of g g', g = gradient by y of the sum of the losses
+ *     rows
+ * and at the end the number (weight) of the losses.  Of A and G the lower triangles count.  Sums
+ * of parts of a batch add up to those of the batch. */
+RV_API int64_t rv_layer_width(const rv_linear_layer *layer);   /* in, and 1 for the bias */
+RV_API int64_t rv_layer_factors(const rv_linear_layer *layer); /* elements of its sums */
+RV_API int64_t rv_layout_factors(const rv_layout *layout);     /* elements of the vector; 0: no layers */
 
 /* Number of elements that belong to tensors. */
 RV_API int64_t rv_layout_parameters(const rv_layout *layout);

@@ -13,7 +13,7 @@ from ctypes import (
     c_void_p)
 from typing import Any
 
-ABI = 2
+ABI = 3
 MAX_RANK, NAME_SIZE, PARAM_TEXT_SIZE = 5, 64, 256
 F32, F64, BF16, I32, U8 = range(5)
 DTYPES = ("f32", "f64", "bf16", "i32", "u8")
@@ -23,7 +23,7 @@ STATUS = ("ok", "argument", "range", "unknown", "shape", "io", "format", "mismat
           "unsupported", "interrupted", "busy")
 REAL, INT, BOOL, CHOICE, TEXT = range(5)  # types of a parameter
 OPEN_LO, OPEN_HI, LOG = 1, 2, 4
-PROBE_GRADIENT, PROBE_SAMPLED = range(2)
+PROBE_GRADIENT, PROBE_SAMPLED = range(2)  # those of factors need a layout, which is not offered here
 
 
 class CError(Structure):

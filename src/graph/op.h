@@ -44,6 +44,9 @@ typedef struct rv_kernels {
     /* State built once per plan (library descriptors), immutable afterwards; NULL: none. */
     rv_status (*prepare)(const rv_node *node, void **prepared, rv_error *err);
     void (*unprepare)(void *prepared);
+    /* For a layer whose weight is input 1 and bias input 2: adds the factor sums (rv_layout_factors) of
+     * the first `used` of `of` equal parts of its rows.  Runs right after backward, on the same call. */
+    rv_status (*factors)(const rv_call *call, void *sums, int64_t used, int64_t of, rv_error *err);
     unsigned reads;   /* RV_READS_*: what backward looks at */
     bool (*reads_output)(const rv_node *node); /* where not every node does that reads promises; NULL: all do */
     /* Whether both programs read the first input in bf16 where there is such a copy; NULL: never. */
@@ -70,6 +73,7 @@ typedef struct rv_op {
     rv_status (*infer)(rv_node *node, rv_error *err);
     rv_cost (*cost)(const rv_node *node);
     int64_t (*buffer)(const rv_node *node); /* elements of running statistics; NULL: 0 */
+    int64_t (*positions)(const rv_node *node); /* of a layer: rv_linear_layer's; NULL: 1 */
     const rv_kernels *kernels[RV_BACKEND_COUNT];
 } rv_op;
 

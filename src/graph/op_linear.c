@@ -85,9 +85,33 @@ static rv_status linear_backward(const rv_call *call, rv_error *err)
     return RV_OK;
 }
 
+/* Row after row, as the sums are defined. */
+static rv_status linear_factors(const rv_call *call, void *sums, int64_t used, int64_t of, rv_error *err)
+{
+    (void)err;
+    const rv_activation_attr *attr = call->node->attr;
+    const linear_size size = linear_sizes(call->node);
+    const double *x = call->in[0], *z = call->saved, *gy = call->gout;
+    const int64_t rows = size.rows % of == 0 ? size.rows / of * used : size.rows;
+    const int64_t width = size.in + (call->in[2] != NULL);
+    double *a = sums, *g = a + width * width, *count = g + size.out * size.out;
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t i = 0; i < width; i++)
+            for (int64_t j = 0; j <= i; j++)
+                a[i * width + j] += (i < size.in ? x[r * size.in + i] : 1) * (j < size.in ? x[r * size.in + j] : 1);
+        for (int64_t o = 0; o < size.out; o++)
+            for (int64_t p = 0; p <= o; p++)
+                g[o * size.out + p] += gy[r * size.out + o] * rv_activation_slope(attr->act, z[r * size.out + o]) *
+                                       gy[r * size.out + p] * rv_activation_slope(attr->act, z[r * size.out + p]);
+    }
+    *count += (double)rows;
+    return RV_OK;
+}
+
 static const rv_kernels linear_ref = {
     .forward = linear_forward,
     .backward = linear_backward,
+    .factors = linear_factors,
     .saved = linear_saved,
     .reads = RV_READS_INPUT(0) | RV_READS_INPUT(1),
 };

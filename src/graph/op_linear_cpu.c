@@ -16,6 +16,7 @@
 #include "graph/op_linear_cut.h"
 #include "tensor/kernels/cpu/activation.h"
 #include "tensor/kernels/cpu/dense.h"
+#include "tensor/kernels/cpu/factors.h"
 #include "tensor/kernels/cpu/gemm.h"
 #include "tensor/kernels/cpu/product.h"
 
@@ -348,9 +349,19 @@ static rv_status backward(const rv_call *call, rv_error *err)
     return RV_OK;
 }
 
+/* In float32 alone (factors.c): backward has left the gradient before the activation. */
+static rv_status factors(const rv_call *call, void *sums, int64_t used, int64_t of, rv_error *err)
+{
+    const extents x = extents_of(call->node);
+    const int64_t rows = x.rows % of == 0 ? x.rows / of * used : x.rows;
+    return rv_factors_add((rv_factor_rows){rows, x.in, x.out, call->in[2] != NULL, call->in[0], before_activation(call, x)},
+                          sums, err);
+}
+
 const rv_kernels rv_linear_cpu = {
     .forward = forward,
     .backward = backward,
+    .factors = factors,
     .saved = saved,
     .scratch = scratch,
     .work = work,

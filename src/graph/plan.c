@@ -106,6 +106,7 @@ static rv_status make_plan(rv_plan *plan, rv_error *err)
     RV_TRY(make_layout(plan, err));
     RV_TRY(rv_program_build(&plan->program, plan->graph, plan->options, err));
     RV_TRY(allocate_nodes(plan, err));
+    RV_TRY(rv_plan_find_layers(plan, err));
     place_statistics(plan);
     RV_TRY(prepare_nodes(plan, err));
     RV_TRY(place_packed(plan, err));
@@ -149,6 +150,8 @@ void rv_plan_free(rv_plan *plan)
     free(plan->statistics);
     free(plan->packs);
     free(plan->pack_of);
+    free(plan->layout.layers);
+    free(plan->factors);
     free(plan);
 }
 

@@ -27,6 +27,10 @@ struct rv_plan {
     int pack_count;
     int *pack_of;        /* [forward] number of the node's pack; -1: none */
     bool is_packed;      /* rv_plan_pack has run */
+    int64_t *factors;    /* [forward] where the sums of the node's layer start in a vector of them; -1: none */
 };
+
+/* factors.c: the layers of the layout, from the programs. */
+rv_status rv_plan_find_layers(rv_plan *plan, rv_error *err);
 
 #endif

@@ -30,6 +30,10 @@ struct rv_runner {
     int gap_count;
     const void *w;  /* of the last forward */
     bool ran;       /* a forward whose backward has not run */
+    struct tap {
+        void *factors; /* NULL: none */
+        int64_t used, of;
+    } tap;          /* of rv_runner_tap */
 };
 
 static const rv_kernels *kernels_of(const rv_runner *runner, const rv_call *call)
@@ -358,6 +362,33 @@ rv_status rv_runner_forward(rv_runner *runner, const void *w, void *statistics, 
     return name_not_finite(runner, err);
 }
 
+void rv_runner_tap(rv_runner *runner, void *factors, int64_t used, int64_t of)
+{
+    runner->tap = (struct tap){factors, used, of};
+}
+
+/* What the layer of the last call of a step was given and gives back is in memory now. */
+static rv_status tap(const rv_runner *runner, const rv_call *call, int step, rv_error *err)
+{
+    const int64_t offset = runner->plan->factors[runner->plan->program.steps[step].node];
+    if (offset < 0)
+        return RV_OK;
+    return kernels_of(runner, call)->factors(call, (char *)runner->tap.factors + (size_t)offset * runner->plan->element,
+                                             runner->tap.used, runner->tap.of, err);
+}
+
+/* Calls [from, to), all those of a step and then its tap, which one worker computes. */
+static rv_status run_tapped(rv_runner *runner, int from, int to, rv_error *err)
+{
+    for (int c = from, next; c < to; c = next) {
+        for (next = c + 1; next < to && runner->step_of[next] == runner->step_of[c];)
+            next++;
+        RV_TRY(run_calls(runner, c, next, err));
+        RV_TRY(tap(runner, &runner->calls[next - 1], runner->step_of[c], err));
+    }
+    return RV_OK;
+}
+
 /* The gradient of the loss with respect to its pair (sum, weight): of the sum alone. */
 static void write_seed(rv_runner *runner)
 {
@@ -382,5 +413,7 @@ rv_status rv_runner_backward(rv_runner *runner, const void *w, void *g, rv_error
     for (int i = 0; i < runner->gap_count; i++)
         memset((char *)g + (size_t)runner->gaps[i].start * plan->element, 0,
                (size_t)runner->gaps[i].count * plan->element);
+    if (runner->tap.factors)
+        return run_tapped(runner, runner->forward_calls, runner->call_count, err);
     return run_calls(runner, runner->forward_calls, runner->call_count, err);
 }

@@ -110,7 +110,7 @@ rv_status rv_analytic_new(rv_objective **out, const rv_analytic *analytic, rv_dt
     o->x = x;
     o->g = g;
     o->tensor = (rv_tensor){.name = "x", .role = RV_ROLE_POINT, .shape = RV_SHAPE(analytic->size)};
-    o->layout = (rv_layout){1, &o->tensor, (analytic->size + 15) / 16 * 16};
+    o->layout = (rv_layout){.count = 1, .tensors = &o->tensor, .size = (analytic->size + 15) / 16 * 16};
     o->base = (rv_objective){.methods = analytic->hessian_vector ? &with_curvature : &gradients_only, .name = analytic->name, .layout = &o->layout,
                              .dtype = dtype, .examples = analytic->examples, .epoch = analytic->epoch};
     *out = &o->base;

@@ -61,6 +61,7 @@ static void network_free(rv_objective *objective)
     release_model(&o->evaluation, o->workers);
     rv_sampler_release(&o->sampler);
     rv_arena_release(&o->gradients);
+    rv_arena_release(&o->factors);
     rv_source_free(o->source);
     free(o->ids);
     free(o->statistics);
@@ -200,18 +201,24 @@ static rv_status run_batch(rv_network_pass p, double loss[2], rv_error *err)
     return RV_OK;
 }
 
-static rv_status gradient(rv_network_objective *o, const void *w, rv_batch batch, bool drawn, void *g, double *loss,
-                          rv_error *err)
+/* g NULL: it is not wanted. */
+static rv_status gradient(rv_network_pass p, void *g, double *loss, rv_error *err)
 {
+    rv_network_objective *o = p.o;
     double total[2];
+    p.backward = true;
+    if (p.drawn && o->classes == 0)
+        return rv_fail(err, RV_E_UNSUPPORTED, "%s: has no classes that labels could be drawn from", o->base.name);
     if (o->shards == 1)
-        o->gradient[0] = g;
-    RV_TRY(rv_plan_pack(o->train.plan, w, o->pool, err));
-    RV_TRY(run_batch((rv_network_pass){.o = o, .w = w, .batch = batch, .backward = true, .drawn = drawn}, total, err));
+        o->gradient[0] = g ? g : o->unwanted;
+    RV_TRY(rv_plan_pack(o->train.plan, p.w, o->pool, err));
+    RV_TRY(run_batch(p, total, err));
     if (!(total[1] > 0))
         return rv_fail(err, RV_E_RANGE, "%s: step %llu: the batch has no example with a label", o->base.name,
-                       (unsigned long long)batch.step);
+                       (unsigned long long)p.batch.step);
     *loss = total[0] / total[1];
+    if (!g)
+        return RV_OK;
     bool finite = rv_reduce_shards((const void *const *)o->gradient, o->shards, o->base.layout->size, o->base.dtype,
                                    1 / total[1], g, o->pool);
     return finite ? RV_OK : name_nonfinite(o, g, err);
@@ -221,7 +228,7 @@ static rv_status network_value_grad(rv_objective *objective, const void *w, rv_b
                                     double *loss, rv_error *err)
 {
     rv_network_objective *o = (rv_network_objective *)objective;
-    RV_TRY(gradient(o, w, batch, false, g, loss, err));
+    RV_TRY(gradient((rv_network_pass){.o = o, .w = w, .batch = batch}, g, loss, err));
     blend_statistics(o, STATISTICS_MOMENTUM);
     return RV_OK;
 }
@@ -230,9 +237,34 @@ static rv_status network_sampled_grad(rv_objective *objective, const void *w, rv
                                       double *loss, rv_error *err)
 {
     rv_network_objective *o = (rv_network_objective *)objective;
-    if (o->classes == 0)
-        return rv_fail(err, RV_E_UNSUPPORTED, "%s: has no classes that labels could be drawn from", o->base.name);
-    return gradient(o, w, batch, true, g, loss, err);
+    return gradient((rv_network_pass){.o = o, .w = w, .batch = batch, .drawn = true}, g, loss, err);
+}
+
+static rv_status reserve_factors(rv_network_objective *o, rv_error *err)
+{
+    if (o->factor[0])
+        return RV_OK;
+    const size_t bytes = rv_arena_align((size_t)rv_layout_factors(o->base.layout) * rv_dtype_size(o->base.dtype));
+    const size_t gradient = o->shards == 1 ? (size_t)o->base.layout->size * rv_dtype_size(o->base.dtype) : 0;
+    RV_TRY(rv_arena_init(&o->factors, (size_t)o->shards * bytes + gradient, err));
+    for (int s = 0; s < o->shards; s++)
+        o->factor[s] = (char *)o->factors.base + (size_t)s * bytes;
+    o->unwanted = (char *)o->factors.base + (size_t)o->shards * bytes;
+    return RV_OK;
+}
+
+static rv_status network_factors(rv_objective *objective, const void *w, rv_batch batch, bool sampled, void *g,
+                                 double *loss, void *factors, rv_error *err)
+{
+    rv_network_objective *o = (rv_network_objective *)objective;
+    RV_TRY(reserve_factors(o, err));
+    RV_TRY(gradient((rv_network_pass){.o = o, .w = w, .batch = batch, .drawn = sampled, .factors = true}, g, loss, err));
+    if (!sampled)
+        blend_statistics(o, STATISTICS_MOMENTUM);
+    if (rv_reduce_shards((const void *const *)o->factor, o->shards, rv_layout_factors(o->base.layout), o->base.dtype, 1,
+                         factors, o->pool))
+        return RV_OK;
+    return rv_fail(err, RV_E_NUMERIC, "%s: a factor of a linear layer is not finite", o->base.name);
 }
 
 static rv_status network_evaluate(rv_objective *objective, const void *w, rv_split split,
@@ -274,7 +306,8 @@ static rv_status network_recompute(rv_objective *objective, const void *w, rv_er
 
 static const rv_objective_methods methods = {.init = network_init, .value_grad = network_value_grad,
                                              .evaluate = network_evaluate, .recompute = network_recompute,
-                                             .free = network_free, .sampled_grad = network_sampled_grad};
+                                             .free = network_free, .sampled_grad = network_sampled_grad,
+                                             .factors = network_factors};
 
 rv_status rv_network_new(rv_objective **out, const rv_network *network, const rv_workload_env *env,
                          rv_error *err)

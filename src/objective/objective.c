@@ -40,6 +40,15 @@ rv_status rv_objective_sampled_grad(rv_objective *objective, const void *w, rv_b
     return objective->methods->sampled_grad(objective, w, batch, g, loss, err);
 }
 
+rv_status rv_objective_factors(rv_objective *objective, const void *w, rv_batch batch, bool sampled, void *g,
+                               double *loss, void *factors, rv_error *err)
+{
+    assert(batch.parts >= 1 && batch.part >= 0 && batch.part < batch.parts);
+    if (!objective->methods->factors || objective->layout->layer_count == 0)
+        return rv_fail(err, RV_E_UNSUPPORTED, "%s: has no linear layers that factors could be taken of", objective->name);
+    return objective->methods->factors(objective, w, batch, sampled, g, loss, factors, err);
+}
+
 rv_status rv_objective_evaluate(rv_objective *objective, const void *w, rv_split split,
                                 rv_metrics *metrics, rv_error *err)
 {

@@ -1,6 +1,8 @@
 /* Running shards: filling inputs, forward and backward, counting what is right. */
 #include "objective/shards.h"
 
+#include <string.h>
+
 #include "objective/labels.h"
 
 static void fill(const rv_network_objective *o, rv_runner *runner, rv_split split, const int64_t *ids,
@@ -27,6 +29,25 @@ static void draw_labels(const rv_network_objective *o, rv_runner *runner, rv_bat
                    o->classes, (rv_random){batch.seed, RV_RANDOM_LABELS, batch.step}, first * (uint64_t)each);
 }
 
+/* The backward of a shard that also leaves its factor sums and, at their end, its number of losses. */
+static rv_status backward_with_factors(const rv_network_objective *o, rv_runner *runner, const void *w, int task,
+                                       rv_shard_result *result)
+{
+    const int64_t rows = o->train.rows, *ids = o->ids + task * rows, size = rv_layout_factors(o->base.layout);
+    int64_t used = 0;
+    while (used < rows && ids[used] >= 0)
+        used++;
+    memset(o->factor[task], 0, (size_t)size * rv_dtype_size(o->base.dtype));
+    if (o->base.dtype == RV_F64)
+        ((double *)o->factor[task])[size - 1] = result->loss[1];
+    else
+        ((float *)o->factor[task])[size - 1] = (float)result->loss[1];
+    rv_runner_tap(runner, o->factor[task], used, rows);
+    const rv_status status = rv_runner_backward(runner, w, o->gradient[task], &result->error);
+    rv_runner_tap(runner, NULL, 0, 1);
+    return status;
+}
+
 void rv_network_train_shard(void *context, int task, int worker)
 {
     const rv_network_pass *p = context;
@@ -46,7 +67,8 @@ void rv_network_train_shard(void *context, int task, int worker)
         result->status = rv_runner_forward(runner, p->w, rv_network_statistics(o, task), shard, result->loss, &result->error);
     }
     if (result->status == RV_OK && p->backward)
-        result->status = rv_runner_backward(runner, p->w, o->gradient[task], &result->error);
+        result->status = p->factors ? backward_with_factors(o, runner, p->w, task, result)
+                                    : rv_runner_backward(runner, p->w, o->gradient[task], &result->error);
 }
 
 /* Counts the rows whose largest logit stands at the label. */

@@ -37,6 +37,9 @@ typedef struct rv_network_objective {
     int64_t *ids;           /* [shards * rows], -1 beyond the batch */
     rv_arena gradients;     /* [shards][layout size]; empty for a single shard */
     void *gradient[RV_SHARDS_MOST]; /* of each shard; of a single one: where the caller wants it */
+    rv_arena factors;       /* [shards][rv_layout_factors], made when first asked for; of a single shard also: */
+    void *unwanted;         /* [layout size], its gradient where only factors are wanted */
+    void *factor[RV_SHARDS_MOST];
     char *statistics;       /* [shards][state size] of the batch just run */
     rv_shard_result *results;  /* [max(shards, evaluation shards)] */
 } rv_network_objective;
@@ -50,6 +53,7 @@ typedef struct rv_network_pass {
     int64_t examples; /* of the evaluated split */
     bool backward;
     bool drawn; /* labels from the model's output, not the data's */
+    bool factors; /* the backward also leaves factor sums */
 } rv_network_pass;
 
 /* Tasks of the pool (rv_pool_run); context is an rv_network_pass, the task's number the shard's. */

@@ -10,7 +10,7 @@
 #include "tensor/kernels/cpu/team.h"
 
 enum {
-    RV_MAX_SLOTS = 6,   /* slots of one method */
+    RV_MAX_SLOTS = 8,   /* slots of one method */
     RV_MAX_SCALARS = 8, /* scalars of one group */
     RV_MAX_SUMS = 4,    /* sums of one pass */
     RV_SUM_LANES = 8    /* partial sums inside a tile, added in a fixed tree */
@@ -23,11 +23,19 @@ typedef bool rv_slot_shape(const rv_tensor *tensor, const void *params, rv_shape
 
 typedef struct rv_slot {
     const char *name;     /* "m": its arrays are called METHOD.m.TENSOR */
-    rv_slot_shape *shape;
+    rv_slot_shape *shape; /* NULL: of layers, by the method's layer_shape, and kept with their weights */
     bool from_weights;    /* starts as a copy of the weights; zero otherwise */
 } rv_slot;
 
 rv_slot_shape rv_slot_like; /* of the tensor's own shape */
+
+/* A linear layer of the layout whose weight and bias this group has. */
+typedef struct rv_run_layer {
+    int weight, bias;   /* of the group's tensors; bias -1: none */
+    int in, width, out; /* width: in, and 1 for the bias */
+    int positions;      /* as in rv_linear_layer */
+    int64_t sums;       /* where its sums start in what rv_run_factors gives */
+} rv_run_layer;
 
 /* ---- one step of one group -------------------------------------------- */
 
@@ -46,6 +54,8 @@ typedef struct rv_run {
     uint64_t seed;            /* of the optimizer, for RV_RANDOM_OPTIMIZER at (seed, step) */
     const double *lrs;        /* of a wrapper [count]: the rate of each tensor's method; NaN: it has none */
     double lr_factor;         /* of the schedule */
+    int layer_count;          /* of a method with layer_shape */
+    const rv_run_layer *layers;
     struct rv_group *group;
     rv_error *err;
 } rv_run;
@@ -61,7 +71,7 @@ void *rv_run_workspace(const rv_run *run, int worker);
 rv_team rv_run_team(const rv_run *run, int worker);
 
 typedef enum rv_fault { RV_FAULT_NONE, RV_FAULT_GRADIENT, RV_FAULT_UPDATE, RV_FAULT_EIGEN,
-                       RV_FAULT_FILTER } rv_fault;
+                       RV_FAULT_FILTER, RV_FAULT_FACTOR } rv_fault;
 
 /* A contiguous part of one tensor, as an elementwise kernel gets it (kernel.h). */
 typedef struct rv_block {
@@ -111,6 +121,12 @@ void *const *rv_run_probe_weights(const rv_run *run);
  * force; *g [count] stays valid until the next probe of this group. */
 rv_status rv_run_probe(const rv_run *run, rv_probe probe, bool elsewhere, const void *const **g);
 
+/* For a method with layer_shape: the factor sums of all layers of the layout (rv_layout_factors), in the
+ * type of the run, for the data's labels or for sampled ones; one closure a step whoever asks. */
+rv_status rv_run_factors(const rv_run *run, bool sampled, const void **sums);
+/* Where their last number stands, that of the losses, in elements. */
+int64_t rv_run_factor_losses(const rv_run *run);
+
 /* ---- the descriptor --------------------------------------------------- */
 
 #define RV_ROLE_BIT(role) (1u << (role))
@@ -120,6 +136,7 @@ typedef struct rv_rule {
     const char *name;       /* glob; NULL: any */
     unsigned roles;         /* RV_ROLE_BITs; 0: any */
     int rank_min, rank_max; /* inclusive */
+    bool layered;           /* only weights and biases of the layout's layers */
     const char *method;
     const char *params;     /* "lr=3e-4,..." over that method's defaults, or NULL */
 } rv_rule;
@@ -157,6 +174,11 @@ typedef struct rv_method {
     /* Its step calls rv_run_probe; with probes_if only where that says so of the parameters. */
     bool probes;
     bool (*probes_if)(const void *params);
+    /* The shape of a layer's slot where the slot itself has none; false: it is not there.  A method with
+     * it cannot be made where the layout names no layers. */
+    bool (*layer_shape)(const rv_run_layer *layer, int slot, const void *params, rv_shape *shape);
+    /* Whether step number `step` will ask for factors with the data's labels. */
+    bool (*wants_factors)(const void *params, int64_t step);
     /* Bit k: slot k is also reached by rv_run_slot, or adds up its rounding, so that it cannot be kept in
      * bf16.  Methods with tasks or a workspace need not say so. */
     unsigned whole_slots;

@@ -73,7 +73,7 @@ static rv_status assign(rv_optimizer *o, const rv_tensor *tensors, rv_error *err
         return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
     rv_status status = RV_OK;
     for (int i = 0; i < o->count && status == RV_OK; i++) {
-        owner[i] = rv_groups_match(o, &tensors[i]);
+        owner[i] = rv_groups_match(o, &tensors[i], rv_optimizer_is_layered(o, i));
         char shape[96];
         if (owner[i] < 0)
             status = rv_fail(err, RV_E_UNKNOWN, "optimizer: no rule matches tensor '%s' (role %s, shape %s)",
@@ -99,8 +99,9 @@ static void place(rv_optimizer *o, const rv_tensor *tensors, int64_t flat_size)
         o->places_size = o->flat_size = flat_size;
 }
 
+/* layout NULL: there is no flat vector. */
 static rv_status make(rv_optimizer *o, const rv_optimizer_options *options, const rv_tensor *tensors,
-                      int64_t flat_size, const void *const *w, rv_error *err)
+                      const rv_layout *layout, const void *const *w, rv_error *err)
 {
     RV_TRY(rv_method_lookup(options->method, &o->method, err));
     o->dtype = options->dtype;
@@ -119,15 +120,17 @@ static rv_status make(rv_optimizer *o, const rv_optimizer_options *options, cons
     o->lrs = calloc(n, sizeof *o->lrs);
     if (!o->offsets || !o->places || !o->flat_w || !o->flat_g || !o->g || !o->lrs)
         return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
-    place(o, tensors, flat_size);
+    place(o, tensors, layout ? layout->size : -1);
+    if (layout)
+        RV_TRY(rv_optimizer_copy_layers(o, layout, err));
     RV_TRY(rv_groups_new(o, options, err));
     RV_TRY(assign(o, tensors, err));
+    RV_TRY(rv_optimizer_assign_layers(o, err));
     return rv_optimizer_plan(o, w, err);
 }
 
-/* flat_size -1: there is no flat vector. */
 static rv_status new_with(rv_optimizer **out, const rv_optimizer_options *options, const rv_tensor *tensors, int count,
-                          int64_t flat_size, const void *const *w, rv_error *err)
+                          const rv_layout *layout, const void *const *w, rv_error *err)
 {
     *out = NULL;
     RV_TRY(check_options(options, tensors, count, err));
@@ -135,7 +138,7 @@ static rv_status new_with(rv_optimizer **out, const rv_optimizer_options *option
     if (!o)
         return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
     o->count = count;
-    const rv_status status = make(o, options, tensors, flat_size, w, err);
+    const rv_status status = make(o, options, tensors, layout, w, err);
     if (status != RV_OK) {
         rv_optimizer_free(o);
         return status;
@@ -147,7 +150,7 @@ static rv_status new_with(rv_optimizer **out, const rv_optimizer_options *option
 rv_status rv_optimizer_new(rv_optimizer **out, const rv_optimizer_options *options, const rv_tensor *tensors,
                            int count, const void *const *w, rv_error *err)
 {
-    return new_with(out, options, tensors, count, -1, w, err);
+    return new_with(out, options, tensors, count, NULL, w, err);
 }
 
 rv_status rv_optimizer_new_flat(rv_optimizer **out, const rv_optimizer_options *options, const rv_layout *layout,
@@ -160,7 +163,7 @@ rv_status rv_optimizer_new_flat(rv_optimizer **out, const rv_optimizer_options *
     const size_t size = rv_dtype_size(options->dtype);
     for (int i = 0; i < layout->count; i++)
         parts[i] = (const char *)w + (size_t)layout->tensors[i].offset * size;
-    const rv_status status = new_with(out, options, layout->tensors, layout->count, layout->size, parts, err);
+    const rv_status status = new_with(out, options, layout->tensors, layout->count, layout, parts, err);
     free(parts);
     return status;
 }
@@ -179,5 +182,6 @@ void rv_optimizer_free(rv_optimizer *o)
     free(o->places);
     free(o->g);
     free(o->lrs);
+    free(o->layers);
     free(o);
 }

@@ -61,6 +61,8 @@ typedef struct rv_group {
     void **scratch;         /* [count] or NULL */
     void **room;            /* [count] or NULL, in the optimizer's workspace */
     rv_probe_room probe;
+    rv_run_layer *layers;   /* [layer_count], of a method with layer_shape */
+    int layer_count;
     bool hold;
     rv_piece *pieces;
     int piece_count;
@@ -94,6 +96,11 @@ struct rv_optimizer {
     void **flat_w, **flat_g; /* [count], of the flat calls */
     int64_t *places;         /* [count], of a tensor in buffers: its offset, or packed without a layout */
     int64_t places_size;
+    rv_linear_layer *layers; /* [layer_count], of the layout */
+    int layer_count;
+    int64_t factors_size;    /* of a vector of factor sums; 0: no method looks at them */
+    void *factors;           /* in buffers */
+    enum { RV_NO_FACTORS, RV_DATA_FACTORS, RV_SAMPLED_FACTORS } have; /* what factors holds in this step */
     const void **g;          /* [count], the gradient as the wrappers have left it */
     double *lrs;             /* [count], of the step being made */
     /* The step being made: one closure or none. */
@@ -135,8 +142,8 @@ void rv_groups_free(rv_optimizer *o);
 rv_status rv_group_init(rv_optimizer *o, rv_group *group, rv_error *err);
 /* Parameters of one group: an object, or "name=value,...". */
 rv_status rv_group_set_json(rv_group *group, const json_t *params, rv_error *err);
-/* The group whose rule matches first, or -1. */
-int rv_groups_match(const rv_optimizer *o, const rv_tensor *tensor);
+/* The group whose rule matches first, or -1; layered: the tensor is of a layer of the layout. */
+int rv_groups_match(const rv_optimizer *o, const rv_tensor *tensor, bool layered);
 /* Whether group answers to the owner part of "field" (the method asked for) or
  * "owner.field" (its method or label); *field is what is set. */
 bool rv_group_addressed(const rv_optimizer *o, const rv_group *group, const char *name, const char **field);
@@ -146,11 +153,19 @@ rv_status rv_groups_not_addressed(const rv_optimizer *o, const char *name, rv_er
 /* wrap.c: the wrappers' groups, behind those of the rules; NULL: none. */
 rv_status rv_wrappers_new(rv_optimizer *o, const char *text, rv_error *err);
 
+/* layers.c: a copy of the layout's layers, whether one has tensor number i, and the layers of the groups
+ * that look at them, once tensors are assigned. */
+rv_status rv_optimizer_copy_layers(rv_optimizer *o, const rv_layout *layout, rv_error *err);
+bool rv_optimizer_is_layered(const rv_optimizer *o, int tensor);
+rv_status rv_optimizer_assign_layers(rv_optimizer *o, rv_error *err);
+
 /* Memory of an arena of the optimizer, zeroed, and back. */
 rv_status rv_optimizer_reserve(rv_optimizer *o, rv_arena *arena, size_t size, rv_error *err);
 void rv_optimizer_unreserve(rv_optimizer *o, rv_arena *arena);
 
-/* plan.c: pieces, slots and workspaces, once the groups have their tensors. */
+/* plan.c: the shape of a slot of tensor number i of the group; false: it has none. */
+bool rv_group_slot_shape(const rv_group *group, int i, int slot, rv_shape *shape);
+/* Pieces, slots and workspaces, once the groups have their tensors. */
 rv_status rv_optimizer_plan(rv_optimizer *o, const void *const *w, rv_error *err);
 
 /* segments.c: the chunks of a group whose method has segments, into chunks unless NULL; returns

@@ -116,6 +116,17 @@ static bool packs(const rv_group *group, int k)
     return true;
 }
 
+bool rv_group_slot_shape(const rv_group *group, int i, int slot, rv_shape *shape)
+{
+    const rv_method *method = group->method;
+    if (method->slots[slot].shape)
+        return method->slots[slot].shape(&group->tensors[i], group->params, shape);
+    for (int l = 0; l < group->layer_count; l++)
+        if (group->layers[l].weight == i)
+            return method->layer_shape(&group->layers[l], slot, group->params, shape);
+    return false;
+}
+
 /* Shapes and types of all slots; returns their bytes in the arena. */
 static rv_status plan_slots(const rv_optimizer *o, rv_group *group, size_t *bytes, rv_error *err)
 {
@@ -128,7 +139,7 @@ static rv_status plan_slots(const rv_optimizer *o, rv_group *group, size_t *byte
     for (int i = 0; i < group->count; i++) {
         for (int k = 0; k < slots; k++) {
             rv_shape *shape = &group->slot_shapes[i * slots + k];
-            if (!group->method->slots[k].shape(&group->tensors[i], group->params, shape))
+            if (!rv_group_slot_shape(group, i, k, shape))
                 shape->rank = -1;
         }
     }
@@ -231,7 +242,7 @@ static rv_status plan_probe(const rv_optimizer *o, rv_group *group, char **base,
     return room->w && room->g && room->own_w && room->own_g ? RV_OK : rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
 }
 
-/* One buffer for all filters, two for each group that probes, one for each with scratch. */
+/* One buffer for all filters, two for each group that probes, one for each with scratch, and the factors. */
 static rv_status plan_buffers(rv_optimizer *o, rv_error *err)
 {
     const size_t bytes = rv_arena_align((size_t)o->places_size * rv_dtype_size(o->dtype));
@@ -242,7 +253,8 @@ static rv_status plan_buffers(rv_optimizer *o, rv_error *err)
         count += rv_group_probes(&o->groups[k]) ? 2 : 0;
         count += wrapper && wrapper->scratch ? 1 : 0;
     }
-    RV_TRY(rv_optimizer_reserve(o, &o->buffers, bytes * (count + filters), err));
+    const size_t factors = rv_arena_align((size_t)o->factors_size * rv_dtype_size(o->dtype));
+    RV_TRY(rv_optimizer_reserve(o, &o->buffers, bytes * (count + filters) + factors, err));
     char *base = (char *)o->buffers.base + filters * bytes;
     for (int k = 0; k < rv_groups_all(o); k++) {
         rv_group *group = &o->groups[k];
@@ -256,6 +268,7 @@ static rv_status plan_buffers(rv_optimizer *o, rv_error *err)
             return rv_fail(err, RV_E_MEMORY, "optimizer: out of memory");
         base += group->wrapper->scratch ? bytes : 0;
     }
+    o->factors = base;
     return RV_OK;
 }
 

@@ -9,13 +9,13 @@
 #include "core/text.h"
 #include "optim/optimizer.h"
 
-int rv_groups_match(const rv_optimizer *o, const rv_tensor *tensor)
+int rv_groups_match(const rv_optimizer *o, const rv_tensor *tensor, bool layered)
 {
     for (int k = 0; k < o->group_count; k++) {
         const rv_rule *rule = &o->groups[k].rule;
         if (rule->name && !rv_text_match(rule->name, tensor->name))
             continue;
-        if (rule->roles && !(rule->roles & RV_ROLE_BIT(tensor->role)))
+        if ((rule->roles && !(rule->roles & RV_ROLE_BIT(tensor->role))) || (rule->layered && !layered))
             continue;
         if (tensor->shape.rank >= rule->rank_min && tensor->shape.rank <= rule->rank_max)
             return k;
@@ -30,7 +30,7 @@ void rv_groups_free(rv_optimizer *o)
         void *const owned[] = {g->glob,    g->params,   g->tensors,     g->index,    g->w,       g->g,
                                g->slots,   g->slot_shapes, g->pieces,   g->spans,    g->faults,  g->partial,
                                g->tensor_sums, g->filtered, g->scratch, g->probe.w,  g->probe.g, g->probe.own_w,
-                               g->probe.own_g, g->chunks, g->decided, g->room, g->order};
+                               g->probe.own_g, g->chunks, g->decided, g->room, g->layers, g->order};
         for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
             free(owned[i]);
     }
@@ -222,7 +222,7 @@ static rv_status rule_rank(const json_t *value, rv_rule *rule, rv_error *err)
 
 static rv_status group_from_json(rv_optimizer *o, rv_group *group, const json_t *object, rv_error *err)
 {
-    static const char *const keys[] = {"name", "role", "rank", "method", "params"};
+    static const char *const keys[] = {"name", "role", "rank", "layer", "method", "params"};
     const char *key;
     json_t *value;
     if (!json_is_object(object) || !json_is_string(json_object_get(object, "method")))
@@ -241,8 +241,12 @@ static rv_status group_from_json(rv_optimizer *o, rv_group *group, const json_t 
             RV_TRY(rule_roles(value, &group->rule.roles, err));
         } else if (strcmp(key, "rank") == 0) {
             RV_TRY(rule_rank(value, &group->rule, err));
+        } else if (strcmp(key, "layer") == 0) {
+            if (!json_is_boolean(value))
+                return rv_fail(err, RV_E_ARGUMENT, "rule: layer must be true or false");
+            group->rule.layered = json_is_true(value);
         } else if (strcmp(key, "method") != 0 && strcmp(key, "params") != 0) {
-            const char *near = rv_text_nearest(key, keys, 5);
+            const char *near = rv_text_nearest(key, keys, sizeof keys / sizeof keys[0]);
             return rv_fail(err, RV_E_UNKNOWN, "rule: no key is called '%s'%s%s%s", key,
                            near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         }

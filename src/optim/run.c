@@ -93,6 +93,7 @@ static rv_status fault_status(const rv_run *run, rv_fault fault, int tensor)
         [RV_FAULT_GRADIENT] = "the gradient is not finite",
         [RV_FAULT_UPDATE] = "the new weights would not be finite",
         [RV_FAULT_FILTER] = "the changed gradient is not finite",
+        [RV_FAULT_FACTOR] = "a factor of its layer is not finite",
         [RV_FAULT_EIGEN] = "the eigendecomposition of a factor failed",
     };
     return rv_fail(run->err, RV_E_NUMERIC, "%s, step %lld, tensor '%s': %s", run->group->method->info.name,

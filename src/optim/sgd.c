@@ -7,8 +7,8 @@
  * Reference: pytorch torch/optim/sgd.py 2.6.0, timm/optim/sgdw.py aa4b5850.  Deviations: none. */
 #ifndef RV_REAL
 
-#include "optim/method.h"
 #include "optim/rows.h"
+#include "optim/sgd.h"
 
 typedef struct sgd_args {
     double l2, keep, momentum;
@@ -64,6 +64,12 @@ static rv_status step_with(const rv_run *run, double l2, double keep)
                            .take = run->step == 1 ? 1 : 1 - p->dampening,
                            .out = p->lr_inside ? 1 : run->lr,
                            .nesterov = p->nesterov};
+    return rv_run_map(run, RV_KERNEL_OF(sgd), &args);
+}
+
+rv_status rv_run_sgd(const rv_run *run, double momentum, double keep)
+{
+    const sgd_args args = {.keep = keep, .momentum = momentum, .in = 1, .take = 1, .out = run->lr};
     return rv_run_map(run, RV_KERNEL_OF(sgd), &args);
 }
 

@@ -26,6 +26,8 @@ rv_run rv_group_run(const rv_optimizer *o, rv_group *group, rv_error *err)
                     .lrs = group->wrapper ? o->lrs : NULL,
                     .lr_factor = o->lr_factor,
                     .joint = group->joint,
+                    .layer_count = group->layer_count,
+                    .layers = group->layers,
                     .group = group,
                     .err = err};
 }
@@ -141,6 +143,7 @@ static rv_status make_step(rv_optimizer *o, void *const *w, const void *const *g
     bool held = false;
     int reached = 0;
     o->step_w = w;
+    o->have = RV_NO_FACTORS;
     for (int i = 0; i < o->count; i++)
         o->g[i] = g[i];
     gather_rates(o);
@@ -199,9 +202,20 @@ rv_status rv_optimizer_step_closure_flat(rv_optimizer *o, void *w, const void *g
 
 bool rv_optimizer_wants_closure(const rv_optimizer *o)
 {
-    bool wants = false;
+    bool wants = o->factors_size > 0;
     for (int k = 0; k < rv_groups_all(o); k++)
         wants |= rv_group_probes(&o->groups[k]) && o->groups[k].count > 0;
+    return wants;
+}
+
+bool rv_optimizer_wants_factors(const rv_optimizer *o)
+{
+    bool wants = false;
+    for (int k = 0; k < o->group_count; k++) {
+        const rv_group *group = &o->groups[k];
+        wants |= group->layer_count > 0 && group->method->wants_factors &&
+                 group->method->wants_factors(group->params, (int64_t)o->steps + 1);
+    }
     return wants;
 }
 

@@ -19,7 +19,7 @@ static bool same_slots(const rv_group *group)
         for (int k = 0; k < group->method->slot_count; k++) {
             rv_shape shape = {0};
             const rv_shape *have = &group->slot_shapes[i * group->method->slot_count + k];
-            const bool present = group->method->slots[k].shape(&group->tensors[i], group->params, &shape);
+            const bool present = rv_group_slot_shape(group, i, k, &shape);
             if (present != (have->rank >= 0) || (present && !rv_shape_equal(&shape, have)))
                 return false;
         }
@@ -130,6 +130,8 @@ static json_t *rule_json(const rv_group *group)
     }
     if (group->rule.rank_min > 0 || group->rule.rank_max < RV_MAX_RANK)
         json_object_set_new(rule, "rank", json_pack("[i,i]", group->rule.rank_min, group->rule.rank_max));
+    if (group->rule.layered)
+        json_object_set_new(rule, "layer", json_true());
     json_object_set_new(rule, "method",
                         json_sprintf("%s@%d", group->method->info.name, group->method->info.version));
     json_object_set_new(rule, "params", rv_params_to_json(group->method->info.params, group->params));

@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "optim/method.h"
 #include "optim/verify_map.h"
+#include "optim/verify_network.h"
 #include "optim/verify_words.h"
 
 typedef struct session {
@@ -18,6 +19,8 @@ typedef struct session {
     json_t *file, *problem;
     rv_verify_map map;
     rv_layout layout;
+    bool network; /* the problem is that of verify_network.h */
+    rv_linear_layer layers[2];
     double *w, *g, *x; /* flat */
     rv_optimizer *optimizer;
     rv_verify_result *result;
@@ -88,6 +91,11 @@ static rv_status make_layout(session *s, rv_error *err)
         s->layout.size += (size + 7) / 8 * 8;
     }
     s->layout.count = (int)count;
+    if (s->network) {
+        rv_verify_network_layers(&s->layout, s->layers);
+        s->layout.layers = s->layers;
+        s->layout.layer_count = 2;
+    }
     s->w = calloc((size_t)s->layout.size, sizeof *s->w);
     s->g = calloc((size_t)s->layout.size, sizeof *s->g);
     s->x = calloc((size_t)s->layout.size, sizeof *s->x);
@@ -139,16 +147,21 @@ static rv_status objective_gradient(const session *s, const double *w, double *g
     return RV_OK;
 }
 
-/* What SAM and its kin ask for. */
+/* What SAM and its kin, and methods that look at layers ask for. */
 static rv_status closure(void *context, rv_probe probe, const void *w, void *g, double *loss, rv_error *err)
 {
     (void)loss;
-    return probe == RV_PROBE_GRADIENT ? objective_gradient(context, w, g, err)
+    const session *s = context;
+    if (probe == RV_PROBE_FACTORS && s->network)
+        return rv_verify_network_gradient(s->file, &s->layout, w, NULL, g, err);
+    return probe == RV_PROBE_GRADIENT ? objective_gradient(s, w, g, err)
                                       : rv_fail(err, RV_E_UNSUPPORTED, "verify: the problem has no labels to sample");
 }
 
 static rv_status gradient(const session *s, const char *which, int64_t step, rv_error *err)
 {
+    if (s->network)
+        return rv_verify_network_gradient(s->file, &s->layout, s->w, s->g, NULL, err);
     if (strcmp(which, "objective") == 0)
         return objective_gradient(s, s->w, s->g, err);
     const json_t *list = json_object_get(json_object_get(s->problem, "fixed"), "gradients");
@@ -238,6 +251,7 @@ static rv_status run_case(session *s, const char *which, const json_t *object, r
 static rv_status verify(session *s, double tolerance, rv_error *err)
 {
     RV_TRY(rv_json_read(s->path, &s->file, err));
+    RV_TRY(rv_verify_network_open(s->file, s->path, &s->network, err));
     const char *name = json_string_value(json_object_get(s->file, "name"));
     snprintf(s->result->name, sizeof s->result->name, "%s", name ? name : s->path);
     const char *optimizer = json_string_value(json_object_get(s->file, "optimizer"));
@@ -250,13 +264,17 @@ static rv_status verify(session *s, double tolerance, rv_error *err)
     RV_TRY(rv_method_lookup(s->map.method, &method, err));
     snprintf(s->result->method, sizeof s->result->method, "%s@%d", method->info.name, method->info.version);
     s->result->tolerance = isnan(tolerance) ? method->tolerance : tolerance;
-    RV_TRY(open_problem(s, err));
+    if (!s->network)
+        RV_TRY(open_problem(s, err));
     RV_TRY(make_layout(s, err));
-    static const char *const cases[] = {"fixed", "objective"};
+    static const char *const cases[] = {"fixed", "objective"}, *const runs[] = {"eigen", "inverse"};
     for (int i = 0; i < 2; i++) {
-        const json_t *object = json_object_get(json_object_get(s->file, "cases"), cases[i]);
+        const char *which = s->network ? runs[i] : cases[i];
+        const json_t *object = json_object_get(json_object_get(s->file, "cases"), which);
+        if (object && s->network)
+            json_object_set_new(s->map.options, "method", json_string(which));
         if (object)
-            RV_TRY(run_case(s, cases[i], object, err));
+            RV_TRY(run_case(s, which, object, err));
     }
     s->result->pass = s->result->count > 0 && s->result->worst <= s->result->tolerance;
     return RV_OK;

@@ -9,7 +9,7 @@
 enum { RV_VERIFY_ROWS = 128 };
 
 typedef struct rv_verify_row {
-    const char *gradients; /* "fixed" or "objective" */
+    const char *gradients; /* "fixed" or "objective"; of a network (verify_network.h) its run */
     const char *weights;   /* "params" or "eval_params" */
     int64_t step;
     double error; /* largest over tensors of max |ours - theirs| / (1 + max |theirs|) */

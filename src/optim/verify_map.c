@@ -79,6 +79,7 @@ static const struct {
     {"b1", {"beta1"}},
     {"b2", {"beta2"}},
     {"learning_rate", {"lr"}},
+    {"inv_update_steps", {"inverse_update_steps"}},
     {"etas", {"shrink", "grow"}},
     {"step_sizes", {"step_min", "step_max"}},
 };

@@ -70,3 +70,22 @@ int rv_layout_find(const rv_layout *layout, const char *name)
             return i;
     return -1;
 }
+
+int64_t rv_layer_width(const rv_linear_layer *layer)
+{
+    return layer->in + (layer->bias >= 0);
+}
+
+int64_t rv_layer_factors(const rv_linear_layer *layer)
+{
+    const int64_t width = rv_layer_width(layer);
+    return width * width + layer->out * layer->out + 1;
+}
+
+int64_t rv_layout_factors(const rv_layout *layout)
+{
+    int64_t size = layout->layer_count > 0;
+    for (int i = 0; i < layout->layer_count; i++)
+        size += rv_layer_factors(&layout->layers[i]);
+    return size;
+}

@@ -171,45 +171,71 @@ static void sum_task(void *context, int task, int worker)
     }
 }
 
-/* to += from, or to *= factor where from is NULL. */
-static void combine(rv_loop *t, void *to, const void *from, double factor)
+/* to [size] += from, or to *= factor where from is NULL. */
+static void combine(rv_loop *t, void *to, const void *from, double factor, int64_t size)
 {
-    sum s = {to, from, factor, t->objective->layout->size, t->objective->dtype};
+    sum s = {to, from, factor, size, t->objective->dtype};
     rv_pool_run(t->pool, (int)((s.size + CHUNK - 1) / CHUNK), sum_task, &s);
 }
 
-/* The mean of loss and gradient at w over the micro-batches of this step, in their order. */
-static rv_status batch_gradient(rv_loop *t, const void *w, rv_probe probe, void *g, double *mean, rv_error *err)
+/* Where a step's gradient goes, and its factor sums.  NULL: not wanted. */
+typedef struct wanted {
+    void *g, *factors;
+    bool sampled; /* labels from the model */
+} wanted;
+
+static rv_status part_gradient(rv_loop *t, const void *w, rv_batch batch, wanted to, double *loss, rv_error *err)
 {
-    rv_status (*const value_grad)(rv_objective *, const void *, rv_batch, void *, double *, rv_error *) =
-        probe == RV_PROBE_SAMPLED ? rv_objective_sampled_grad : rv_objective_value_grad;
+    if (to.factors != NULL)
+        RV_TRY(rv_objective_factors(t->objective, w, batch, to.sampled, to.g, loss, to.factors, err));
+    else if (to.sampled)
+        RV_TRY(rv_objective_sampled_grad(t->objective, w, batch, to.g, loss, err));
+    else
+        RV_TRY(rv_objective_value_grad(t->objective, w, batch, to.g, loss, err));
+    return isfinite(*loss) ? RV_OK : rv_fail(err, RV_E_NUMERIC, "the loss is not finite");
+}
+
+/* The mean of loss and gradient at w over the micro-batches of this step, in their order; factor sums add up. */
+static rv_status batch_gradient(rv_loop *t, const void *w, wanted to, double *mean, rv_error *err)
+{
+    const rv_layout *layout = t->objective->layout;
     int parts = (int)t->config->train.accumulate;
     double total = 0;
     for (int part = 0; part < parts; part++) {
         double loss = 0;
         rv_batch batch = {(uint64_t)t->config->train.seed, (uint64_t)t->tally.step, part, parts};
-        RV_TRY(value_grad(t->objective, w, batch, part == 0 ? g : t->micro, &loss, err));
-        if (!isfinite(loss))
-            return rv_fail(err, RV_E_NUMERIC, "the loss is not finite");
+        wanted one = part == 0 ? to : (wanted){to.g == NULL ? NULL : t->micro, NULL, to.sampled};
+        if (part > 0 && to.factors != NULL)
+            one.factors = (char *)t->factors.base + rv_loop_factor_bytes(t);
+        RV_TRY(part_gradient(t, w, batch, one, &loss, err));
         total += loss;
-        if (part > 0)
-            combine(t, g, t->micro, 1);
+        if (part > 0 && to.g != NULL)
+            combine(t, to.g, one.g, 1, layout->size);
+        if (part > 0 && to.factors != NULL)
+            combine(t, to.factors, one.factors, 1, rv_layout_factors(layout));
     }
-    if (parts > 1)
-        combine(t, g, NULL, 1.0 / parts);
+    if (parts > 1 && to.g != NULL)
+        combine(t, to.g, NULL, 1.0 / parts, layout->size);
     *mean = total / parts;
     return RV_OK;
 }
 
-/* Gradients that the optimizer asks for beside the step's own: they are charged as examples, and
- * running statistics stay those of the weights that are trained. */
+/* What the optimizer asks for beside the step's own gradient: it is charged as examples unless it fell out
+ * of the step's own pass, and running statistics stay those of the weights that are trained. */
 static rv_status closure(void *context, rv_probe probe, const void *w, void *g, double *loss, rv_error *err)
 {
     rv_loop *t = context;
     size_t bytes = (size_t)t->objective->state_size * rv_dtype_size(t->objective->dtype);
+    const bool factors = probe == RV_PROBE_FACTORS || probe == RV_PROBE_SAMPLED_FACTORS;
+    const wanted to = {factors ? NULL : g, factors ? g : NULL, probe == RV_PROBE_SAMPLED || probe == RV_PROBE_SAMPLED_FACTORS};
+    if (probe == RV_PROBE_FACTORS && t->have_factors) {
+        memcpy(g, t->factors.base, (size_t)rv_layout_factors(t->objective->layout) * rv_dtype_size(t->objective->dtype));
+        *loss = t->loss;
+        return RV_OK;
+    }
     if (t->statistics != NULL)
         memcpy(t->statistics, t->objective->state, bytes);
-    rv_status status = batch_gradient(t, w, probe, g, loss, err);
+    rv_status status = batch_gradient(t, w, to, loss, err);
     if (t->statistics != NULL)
         memcpy(t->objective->state, t->statistics, bytes);
     t->tally.examples += examples_of_step(t);
@@ -239,7 +265,8 @@ static double clip(rv_loop *t)
 static rv_status step(rv_loop *t, double *norm, rv_error *err)
 {
     double start = rv_clock();
-    RV_TRY(batch_gradient(t, t->w, RV_PROBE_GRADIENT, t->g, &t->loss, err));
+    t->have_factors = rv_optimizer_wants_factors(t->optimizer);
+    RV_TRY(batch_gradient(t, t->w, (wanted){t->g, t->have_factors ? t->factors.base : NULL, false}, &t->loss, err));
     *norm = clip(t);
     if (isinf(*norm))
         return rv_fail(err, RV_E_NUMERIC, "the norm of the gradient is not finite");

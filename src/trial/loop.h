@@ -20,6 +20,8 @@ typedef struct rv_loop {
     void *micro;         /* [layout size], gradient of a micro-batch; NULL: one batch a step */
     void *average;       /* [layout size], weights to evaluate */
     void *statistics;    /* [state_size], kept while others are evaluated; NULL: none */
+    rv_arena factors;    /* two vectors of factor sums: of the step, of a micro-batch; empty: nobody looks */
+    bool have_factors;   /* the first is that of the step being made */
     const rv_config *part_config; /* of the restart in force, or config */
     int part_number;     /* restarts made */
     int64_t part_start;  /* step after which it began: schedules count from there */
@@ -35,6 +37,13 @@ typedef struct rv_loop {
 rv_status rv_loop_enter(void *loop, int64_t step, rv_error *err);
 rv_status rv_loop_restart(rv_loop *loop, rv_error *err);
 int64_t rv_loop_horizon(const rv_loop *loop);
+
+/* Bytes of a vector of factor sums; 0: the objective has no layers. */
+static inline size_t rv_loop_factor_bytes(const rv_loop *loop)
+{
+    const rv_objective *o = loop->objective;
+    return rv_arena_align((size_t)rv_layout_factors(o->layout) * rv_dtype_size(o->dtype));
+}
 
 /* Trains from the tally on to the end, with evaluation, log and checkpoints. */
 rv_status rv_loop_run(rv_loop *loop, rv_outcome *outcome, rv_error *err);

@@ -126,6 +126,17 @@ void rv_restarts_release(rv_config *config)
 
 /* ---- the run -------------------------------------------------------------------------- */
 
+/* Room for factor sums where the optimizer looks at those of the step's own pass, as it does in its first
+ * step, or may look at those of several micro-batches; it stays for later parts. */
+static rv_status reserve_factors(rv_loop *t, rv_error *err)
+{
+    const size_t bytes = rv_loop_factor_bytes(t);
+    const bool several = t->config->train.accumulate > 1 && rv_optimizer_wants_closure(t->optimizer);
+    if (t->factors.base != NULL || bytes == 0 || !(several || rv_optimizer_wants_factors(t->optimizer)))
+        return RV_OK;
+    return rv_arena_init(&t->factors, 2 * bytes, err);
+}
+
 static rv_status make_optimizer(rv_loop *t, rv_error *err)
 {
     const rv_config *c = t->part_config;
@@ -141,7 +152,7 @@ static rv_status make_optimizer(rv_loop *t, rv_error *err)
     t->optimizer = NULL;
     RV_TRY(rv_optimizer_new_flat(&t->optimizer, &options, t->objective->layout, t->w, err));
     t->snapshot.optimizer = t->optimizer;
-    return RV_OK;
+    return reserve_factors(t, err);
 }
 
 /* The restarts that were made before the step that leads to `step`. */

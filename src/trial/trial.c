@@ -96,6 +96,7 @@ static void release(rv_loop *t)
     rv_optimizer_free(t->optimizer);
     rv_objective_free(t->objective);
     rv_arena_release(&t->arena);
+    rv_arena_release(&t->factors);
     rv_pool_free(t->pool);
 }
 

@@ -20,7 +20,7 @@ static void spoil(const rv_method_info *info, double bad, rv_dtype dtype)
         memcpy(before, (char *)f.w + skip, bytes);
         if (size > 0)
             put(f.g, dtype, at + size - 1, bad);
-        const rv_status status = rv_optimizer_step_flat(f.optimizer, f.w, f.g, &err);
+        const rv_status status = rv_optimizer_step_closure_flat(f.optimizer, f.w, f.g, bowl_closure, &f, &err);
         assert_int_equal(status, size > 0 ? RV_E_NUMERIC : RV_OK);
         if (size > 0) {
             assert_non_null(strstr(err.message, "step 2"));
@@ -59,7 +59,7 @@ static void test_overflowing_updates(void **state)
         EACH_ELEMENT(&f, i)
         put(f.g, RV_F32, i, i % 2 ? 3e38 : -3e38);
         for (int step = 0; step < 3; step++) {
-            const rv_status status = rv_optimizer_step_flat(f.optimizer, f.w, f.g, &err);
+            const rv_status status = rv_optimizer_step_closure_flat(f.optimizer, f.w, f.g, bowl_closure, &f, &err);
             assert_true(status == RV_OK || status == RV_E_NUMERIC);
             EACH_ELEMENT(&f, i)
             assert_true(isfinite(get(f.w, RV_F32, i)));

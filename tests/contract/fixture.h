@@ -35,8 +35,17 @@ static const rv_tensor proto[TENSORS] = {
     {.name = "table", .role = RV_ROLE_EMBEDDING, .shape = {2, {530, 32}}}, /* more than one piece */
 };
 
+/* Linear layers among them, for methods that look at layers; weight and bias by number above. */
+enum { LAYERS = 6, FACTOR_ROWS = 16 };
+static const rv_linear_layer proto_layers[LAYERS] = {
+    {.weight = 1, .bias = -1, .in = 12, .out = 8, .positions = 1}, {.weight = 2, .bias = 5, .in = 8, .out = 12, .positions = 1},
+    {.weight = 4, .bias = -1, .in = 1, .out = 1, .positions = 1},  {.weight = 9, .bias = -1, .in = 18, .out = 4, .positions = 3},
+    {.weight = 10, .bias = -1, .in = 3, .out = 5, .positions = 1}, {.weight = 12, .bias = -1, .in = 7, .out = 3, .positions = 1},
+};
+
 typedef struct fixture {
     rv_tensor tensors[TENSORS];
+    rv_linear_layer layers[LAYERS];
     rv_layout layout;
     rv_dtype dtype;
     void *w, *g; /* flat */
@@ -90,13 +99,36 @@ static inline void bowl_gradient(fixture *f)
     put(f->g, f->dtype, i, curvature(i) * (get(f->w, f->dtype, i) - centre(i)));
 }
 
+/* A side of a layer as if its rows had been FACTOR_ROWS of some correlated numbers. */
+static inline int64_t bowl_factor(const fixture *f, void *sums, int64_t at, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++)
+            put(sums, f->dtype, at + i * n + j, FACTOR_ROWS * ((i == j) + 0.4 * sin(1 + (double)i) * sin(1 + (double)j)));
+    return at + n * n;
+}
+
+static inline void bowl_factors(const fixture *f, void *sums)
+{
+    int64_t at = 0;
+    for (int l = 0; l < f->layout.layer_count; l++) {
+        at = bowl_factor(f, sums, at, rv_layer_width(&f->layers[l]));
+        at = bowl_factor(f, sums, at, f->layers[l].out);
+        put(sums, f->dtype, at++, FACTOR_ROWS);
+    }
+    put(sums, f->dtype, at, FACTOR_ROWS);
+}
+
 /* What methods and wrappers with probes ask for; the labels of a bowl are its centre. */
 static inline rv_status bowl_closure(void *context, rv_probe probe, const void *w, void *g, double *loss, rv_error *err)
 {
-    (void)probe;
     (void)err;
     const fixture *f = context;
     *loss = 0;
+    if (probe == RV_PROBE_FACTORS || probe == RV_PROBE_SAMPLED_FACTORS) {
+        bowl_factors(f, g);
+        return RV_OK;
+    }
     EACH_ELEMENT(f, i)
     put(g, f->dtype, i, curvature(i) * (get(w, f->dtype, i) - centre(i)));
     return RV_OK;
@@ -118,12 +150,23 @@ static inline bool estimates_a_distance(const rv_method_info *info)
     return rv_params_find(info->params, "d0") || rv_params_find(info->params, "reps_rel");
 }
 
+/* A method that cannot be made without a layout's layers. */
+static inline bool looks_at_layers(const rv_method_info *info)
+{
+    const rv_method *method = NULL;
+    return rv_method_lookup(info->name, &method, NULL) == RV_OK && method->layer_shape != NULL;
+}
+
 /* The first `count` tensors; weights start away from the centre. */
 static inline void fixture_init(fixture *f, int count, rv_dtype dtype)
 {
     *f = (fixture){.dtype = dtype, .layout = {.count = count}};
     memcpy(f->tensors, proto, sizeof proto);
+    memcpy(f->layers, proto_layers, sizeof proto_layers);
     f->layout.tensors = f->tensors;
+    f->layout.layers = f->layers;
+    while (f->layout.layer_count < LAYERS && f->layers[f->layout.layer_count].weight < count)
+        f->layout.layer_count++;
     for (int i = 0; i < count; i++) {
         f->tensors[i].offset = f->layout.size;
         f->layout.size += (rv_shape_size(&f->tensors[i].shape) + 15) / 16 * 16;
@@ -148,6 +191,8 @@ static inline void fixture_release(fixture *f)
 /* Refreshes of preconditioners often enough that short tests see several. */
 static inline const char *test_params(const rv_method_info *info)
 {
+    if (rv_params_find(info->params, "inverse_update_steps"))
+        return "factor_update_steps=2,inverse_update_steps=3";
     return rv_params_find(info->params, "precondition_frequency")
                ? "precondition_frequency=3,max_preconditioner_dim=64"
                : "";

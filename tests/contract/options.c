@@ -136,7 +136,7 @@ static void test_bad_gradients(void **state)
             fixture_step(&f);
             if (size > 0)
                 put(f.g, RV_F32, f.tensors[t].offset + size - 1, (double)NAN);
-            const rv_status status = rv_optimizer_step_flat(f.optimizer, f.w, f.g, &err);
+            const rv_status status = rv_optimizer_step_closure_flat(f.optimizer, f.w, f.g, bowl_closure, &f, &err);
             if (status != (size > 0 ? RV_E_NUMERIC : RV_OK) || (size > 0 && !strstr(err.message, f.tensors[t].name)))
                 fail_msg("%s %s, tensor %s: %s", selections[k].method, selections[k].params, f.tensors[t].name, err.message);
             EACH_ELEMENT(&f, i)

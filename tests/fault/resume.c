@@ -10,12 +10,18 @@
 #endif
 
 #include "core/file.h"
-#include "ravine/optim.h"
+#include "optim/method.h"
 
 enum { STEPS = 6 };
 
+/* Linear regression, or for methods that need the layers of a network a small one. */
 static const char *config_for(const char *optimizer)
 {
+    const rv_method *method = NULL;
+    if (rv_method_lookup(optimizer, &method, NULL) == RV_OK && method->layer_shape != NULL)
+        return help_config("{'workload': 'modular-perceptron', 'workload_params': {'p': 7, 'hidden': 8},"
+                           " 'optimizer': '%s', 'train': {'steps': %d, 'batch': 8, 'eval_every': 2,"
+                           " 'log_every': 1, 'checkpoint_every': 2, 'accumulate': 2, 'clip': 0.5, 'target': null}}", optimizer, STEPS);
     return help_config("{'workload': 'linear-regression', 'optimizer': '%s', 'train': {'steps': %d, 'eval_every': 2,"
                        " 'log_every': 1, 'checkpoint_every': 2, 'accumulate': 2, 'clip': 0.5}}", optimizer, STEPS);
 }
@@ -90,6 +96,19 @@ static void sampled_labels(void **state)
                                       " 'width': 16, 'heads': 2}, 'optimizer': 'sophia_g', 'optimizer_params':"
                                       " {'estimate': 'sampled', 'hessian_every': 2}, 'train': {'steps': %d, 'batch': 8,"
                                       " 'accumulate': 2, 'log_every': 1, 'checkpoint_every': 3, 'target': null}}", STEPS), 2);
+}
+
+/* K-FAC with factors and bases that are older than a step, of the data's labels and of drawn ones. */
+static void factors(void **state)
+{
+    (void)state;
+    for (int sampled = 0; sampled < 2; sampled++)
+        stopped_at_every_step(help_config("{'workload': 'modular-division', 'workload_params': {'p': 7, 'layers': 1,"
+                                          " 'width': 16, 'heads': 2}, 'optimizer': 'kfac', 'optimizer_params':"
+                                          " {'factor_update_steps': 2, 'inverse_update_steps': 3, 'stagger': true,"
+                                          " 'labels': '%s'}, 'train': {'steps': %d, 'batch': 8, 'accumulate': 2,"
+                                          " 'log_every': 1, 'checkpoint_every': 3, 'target': null}}",
+                                          sampled ? "sampled" : "data", STEPS), 2);
 }
 
 /* A restart after each second step: the checkpoint of a boundary belongs to the part that ends there. */
@@ -275,7 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_optimizer),       cmocka_unit_test(step_by_step),
         cmocka_unit_test(every_optimizer_on_matrices), cmocka_unit_test(every_wrapper), cmocka_unit_test(restarts),
-        cmocka_unit_test(dropout), cmocka_unit_test(sampled_labels),
+        cmocka_unit_test(dropout), cmocka_unit_test(sampled_labels), cmocka_unit_test(factors),
         cmocka_unit_test(nothing_is_repeated),   cmocka_unit_test(any_number_of_threads),
         cmocka_unit_test(floating_point_modes),  cmocka_unit_test(watching_changes_nothing),
         cmocka_unit_test(saved_again),

@@ -244,6 +244,15 @@ int __wrap_mkdir(const char *path, mode_t mode)
     return fails_or_dies(SHIM_MKDIR) ? -1 : __real_mkdir(path, mode);
 }
 
+/* A gradient of a step begins: asks for the stop that is due, and tells its number. */
+static long count_gradient(void)
+{
+    const long call = ++shim_now.gradients;
+    if (shim_now.stop != NULL && call == shim_now.stop_at)
+        *shim_now.stop = 1;
+    return call;
+}
+
 rv_status __real_rv_objective_value_grad(rv_objective *objective, const void *w, rv_batch batch, void *g, double *loss,
                                          rv_error *err);
 rv_status __wrap_rv_objective_value_grad(rv_objective *objective, const void *w, rv_batch batch, void *g, double *loss,
@@ -251,9 +260,7 @@ rv_status __wrap_rv_objective_value_grad(rv_objective *objective, const void *w,
 rv_status __wrap_rv_objective_value_grad(rv_objective *objective, const void *w, rv_batch batch, void *g, double *loss,
                                          rv_error *err)
 {
-    long call = ++shim_now.gradients;
-    if (shim_now.stop != NULL && call == shim_now.stop_at)
-        *shim_now.stop = 1;
+    const long call = count_gradient();
     rv_status status = __real_rv_objective_value_grad(objective, w, batch, g, loss, err);
     if (call == shim_now.poison_at && shim_now.poison_loss)
         *loss = INFINITY;
@@ -262,4 +269,17 @@ rv_status __wrap_rv_objective_value_grad(rv_objective *objective, const void *w,
     else if (call == shim_now.poison_at)
         ((double *)g)[0] = NAN;
     return status;
+}
+
+/* The step's own pass where it also leaves factors; passes for factors alone are none. */
+rv_status __real_rv_objective_factors(rv_objective *objective, const void *w, rv_batch batch, bool sampled, void *g,
+                                      double *loss, void *factors, rv_error *err);
+rv_status __wrap_rv_objective_factors(rv_objective *objective, const void *w, rv_batch batch, bool sampled, void *g,
+                                      double *loss, void *factors, rv_error *err);
+rv_status __wrap_rv_objective_factors(rv_objective *objective, const void *w, rv_batch batch, bool sampled, void *g,
+                                      double *loss, void *factors, rv_error *err)
+{
+    if (g != NULL)
+        (void)count_gradient();
+    return __real_rv_objective_factors(objective, w, batch, sampled, g, loss, factors, err);
 }

@@ -51,7 +51,7 @@ static double follow(const json_t *expected, double eta, double decay, double mo
 {
     char params[160], wrapper[160];
     double w[DIM], g[DIM], worst = 0;
-    const rv_layout layout = {1, &(rv_tensor){.name = "w", .shape = {1, {DIM}}}, DIM};
+    const rv_layout layout = {.count = 1, .tensors = &(rv_tensor){.name = "w", .shape = {1, {DIM}}}, .size = DIM};
     const rv_schedule_info *schedule = rv_schedule_find("li_arora");
     double values[64] = {0};
     rv_error err;
@@ -128,7 +128,7 @@ static void test_no_root(void **state)
     rv_error err;
     rv_optimizer *optimizer;
     const double w[DIM] = {1};
-    const rv_layout layout = {1, &(rv_tensor){.name = "w", .shape = {1, {DIM}}}, DIM};
+    const rv_layout layout = {.count = 1, .tensors = &(rv_tensor){.name = "w", .shape = {1, {DIM}}}, .size = DIM};
     const rv_optimizer_options options = {.method = "sgd", .wrappers = "li_arora_start(lr=1,weight_decay=0.5)", .dtype = RV_F64};
     assert_int_equal(rv_optimizer_new_flat(&optimizer, &options, &layout, w, &err), RV_E_RANGE);
     assert_non_null(strstr(err.message, "sqrt(momentum)"));

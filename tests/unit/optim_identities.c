@@ -200,7 +200,7 @@ static void test_evaluation_weights(void **state)
     (void)state;
     rv_tensor pair[] = {{.name = "a", .role = RV_ROLE_BIAS, .shape = {1, {3}}},
                         {.name = "b", .role = RV_ROLE_BIAS, .shape = {1, {2}}, .offset = 8}};
-    const rv_layout layout = {2, pair, 16};
+    const rv_layout layout = {.count = 2, .tensors = pair, .size = 16};
     static const char *const params[] = {"beta1=1", "beta1=0.5"};
     for (int k = 0; k < 2; k++) {
         double w[16] = {1, 2, 3, 0, 0, 0, 0, 0, 4, 5}, g[16] = {1, -1, 1, 0, 0, 0, 0, 0, 2, -2}, x[16];

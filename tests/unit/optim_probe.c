@@ -15,7 +15,7 @@ enum { A = 3, B = 2, FLAT = 32, B_AT = 16 };
 
 static const rv_tensor tensors[] = {{.name = "other", .shape = {1, {B}}, .offset = B_AT},
                                     {.name = "asks", .shape = {1, {A}}, .offset = 0}};
-static const rv_layout layout = {2, (rv_tensor *)(uintptr_t)tensors, FLAT};
+static const rv_layout layout = {.count = 2, .tensors = (rv_tensor *)(uintptr_t)tensors, .size = FLAT};
 
 static int sampled, plain;
 

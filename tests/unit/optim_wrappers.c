@@ -17,7 +17,7 @@ static const rv_tensor tensors[] = {
     {.name = "matrix", .role = RV_ROLE_HIDDEN, .shape = {2, {ROWS, COLS}}, .offset = 0},
     {.name = "bias", .role = RV_ROLE_BIAS, .shape = {1, {ROWS}}, .offset = 16},
 };
-static const rv_layout layout = {2, (rv_tensor *)(uintptr_t)tensors, 24};
+static const rv_layout layout = {.count = 2, .tensors = (rv_tensor *)(uintptr_t)tensors, .size = 24};
 enum { FLAT = 24, BIAS = 16 };
 
 static void initial(double *w)

@@ -22,7 +22,7 @@ static void shapes(void **state)
     assert_int_equal(rv_dtype_size(RV_BF16), 2);
     rv_tensor tensors[2] = {{.name = "a", .role = RV_ROLE_POINT, .shape = RV_SHAPE(3), .offset = 0},
                             {.name = "b", .role = RV_ROLE_BIAS, .shape = RV_SHAPE(2, 2), .offset = 16}};
-    rv_layout layout = {2, tensors, 32};
+    rv_layout layout = {.count = 2, .tensors = tensors, .size = 32};
     assert_int_equal(rv_layout_parameters(&layout), 7);
     assert_int_equal(rv_layout_find(&layout, "b"), 1);
     assert_int_equal(rv_layout_find(&layout, "c"), -1);

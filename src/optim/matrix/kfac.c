@@ -63,11 +63,11 @@ static void *place(char *base, size_t *at, size_t bytes)
     return found;
 }
 
-static void place_side(rv_kfac_side *side, size_t size, char *base, size_t *at)
+static void place_side(rv_kfac_side *side, void **sum, size_t size, char *base, size_t *at)
 {
     const size_t n = (size_t)side->n;
     side->factor = place(base, at, n * n * size);
-    side->sum = place(base, at, n * n * size);
+    *sum = place(base, at, n * n * size);
     side->basis = place(base, at, n * n * size);
     side->values = place(base, at, n * size);
 }
@@ -78,10 +78,10 @@ static size_t place_all(rv_kfac *k, char *base)
     size_t at = 0;
     k->work_size = 0;
     for (int i = 0; i < k->count; i++) {
-        rv_kfac_unit *u = &k->units[i];
+        rv_kfac_unit *u = &k->entries[i].unit;
         const size_t matrix = (size_t)u->out * (size_t)u->a.n * size;
-        place_side(&u->a, size, base, &at);
-        place_side(&u->g, size, base, &at);
+        place_side(&u->a, &k->entries[i].a_sum, size, base, &at);
+        place_side(&u->g, &k->entries[i].g_sum, size, base, &at);
         u->gradient = place(base, &at, matrix);
         u->result = place(base, &at, matrix);
         u->spare = place(base, &at, matrix);
@@ -98,13 +98,13 @@ static rv_status make(rv_kfac *k, const rv_kfac_options *options, const rv_kfac_
     k->dtype = options->dtype;
     k->pool = options->pool;
     k->clip = 1;
-    k->units = calloc((size_t)count, sizeof *k->units);
-    if (!k->units)
+    k->entries = calloc((size_t)count, sizeof *k->entries);
+    if (!k->entries)
         return rv_fail(err, RV_E_MEMORY, "kfac: out of memory");
     k->count = count;
     for (int i = 0; i < count; i++) {
-        rv_kfac_unit *u = &k->units[i];
-        snprintf(u->name, sizeof u->name, "%s", layers[i].name);
+        rv_kfac_unit *u = &k->entries[i].unit;
+        snprintf(k->entries[i].name, sizeof k->entries[i].name, "%s", layers[i].name);
         u->in = (int)layers[i].in;
         u->out = (int)layers[i].out;
         u->bias = layers[i].bias;
@@ -114,8 +114,8 @@ static rv_status make(rv_kfac *k, const rv_kfac_options *options, const rv_kfac_
     RV_TRY(rv_arena_init(&k->memory, place_all(k, NULL), err));
     place_all(k, k->memory.base);
     for (int i = 0; i < count; i++) {
-        (k->dtype == RV_F32 ? rv_kfac_identity_f32 : rv_kfac_identity_f64)(&k->units[i].a);
-        (k->dtype == RV_F32 ? rv_kfac_identity_f32 : rv_kfac_identity_f64)(&k->units[i].g);
+        (k->dtype == RV_F32 ? rv_kfac_identity_f32 : rv_kfac_identity_f64)(&k->entries[i].unit.a);
+        (k->dtype == RV_F32 ? rv_kfac_identity_f32 : rv_kfac_identity_f64)(&k->entries[i].unit.g);
     }
     return RV_OK;
 }
@@ -142,7 +142,7 @@ void rv_kfac_free(rv_kfac *k)
     if (!k)
         return;
     rv_arena_release(&k->memory);
-    free(k->units);
+    free(k->entries);
     free(k);
 }
 
@@ -164,62 +164,88 @@ rv_status rv_kfac_observe(rv_kfac *k, int layer, int64_t rows, int64_t positions
     const double weight = 1 / ((double)positions * (double)positions);
     const int threads = omp_get_max_threads();
     omp_set_num_threads(1);
-    const bool finite = (k->dtype == RV_F32 ? rv_kfac_add_f32 : rv_kfac_add_f64)(&k->units[layer], rows, weight, inputs,
+    const bool finite = (k->dtype == RV_F32 ? rv_kfac_add_f32 : rv_kfac_add_f64)(&k->entries[layer], rows, weight, inputs,
                                                                                  output_gradients);
     omp_set_num_threads(threads);
     if (finite)
         return RV_OK;
     return rv_fail(err, RV_E_NUMERIC, "kfac, step %lld, layer '%s': inputs or output gradients are not finite",
-                   (long long)k->steps + 1, k->units[layer].name);
+                   (long long)k->steps + 1, k->entries[layer].name);
 }
 
+/* Factors take in the sums. */
 static void settle_task(void *context, int task, int worker)
 {
     (void)worker;
-    rv_kfac *k = context;
-    (k->dtype == RV_F32 ? rv_kfac_settle_f32 : rv_kfac_settle_f64)(k, &k->units[task]);
+    const rv_kfac *k = context;
+    rv_kfac_entry *e = &k->entries[task / 2];
+    rv_kfac_side *side = task % 2 ? &e->unit.g : &e->unit.a;
+    void *sum = task % 2 ? e->g_sum : e->a_sum;
+    *(task % 2 ? &e->g_fine : &e->a_fine) =
+        e->rows == 0 || (k->dtype == RV_F32 ? rv_kfac_settle_f32 : rv_kfac_settle_f64)(
+                            side, k->p.factor_decay, (1 - k->p.factor_decay) / e->rows, sum);
+    memset(sum, 0, (size_t)side->n * (size_t)side->n * rv_dtype_size(k->dtype));
 }
 
 static void decompose_task(void *context, int task, int worker)
 {
-    rv_kfac *k = context;
-    rv_kfac_side *side = task % 2 ? &k->units[task / 2].g : &k->units[task / 2].a;
+    const rv_kfac *k = context;
+    rv_kfac_entry *e = &k->entries[task / 2];
     double *work = k->work + (size_t)worker * k->work_size;
-    side->fine = (k->dtype == RV_F32 ? rv_kfac_decompose_f32 : rv_kfac_decompose_f64)(k, side, work);
+    *(task % 2 ? &e->g_fine : &e->a_fine) = (k->dtype == RV_F32 ? rv_kfac_decompose_f32 : rv_kfac_decompose_f64)(
+        task % 2 ? &e->unit.g : &e->unit.a, k->p.method, k->p.damping, work);
 }
 
 static void precondition_task(void *context, int task, int worker)
 {
     (void)worker;
-    rv_kfac *k = context;
-    (k->dtype == RV_F32 ? rv_kfac_precondition_f32 : rv_kfac_precondition_f64)(k, task);
+    const rv_kfac *k = context;
+    rv_kfac_entry *e = &k->entries[task];
+    e->unit.weight_from = e->unit.weight_to = k->weights[task];
+    e->unit.bias_from = e->unit.bias_to = e->unit.bias ? k->biases[task] : NULL;
+    e->finite = (k->dtype == RV_F32 ? rv_kfac_precondition_f32 : rv_kfac_precondition_f64)(&e->unit, k->p.method,
+                                                                                           k->p.damping);
 }
 
 static rv_status fault(const rv_kfac *k, int layer, const char *what, rv_error *err)
 {
-    return rv_fail(err, RV_E_NUMERIC, "kfac, step %lld, layer '%s': %s", (long long)k->steps + 1, k->units[layer].name, what);
+    return rv_fail(err, RV_E_NUMERIC, "kfac, step %lld, layer '%s': %s", (long long)k->steps + 1, k->entries[layer].name, what);
+}
+
+/* A task for each of two sides of every layer. */
+static rv_status run_sides(const rv_kfac *k, rv_task *task, const char *what, rv_error *err)
+{
+    rv_pool_run(k->pool, 2 * k->count, task, (void *)(uintptr_t)k);
+    for (int i = 0; i < k->count; i++)
+        if (!k->entries[i].a_fine || !k->entries[i].g_fine)
+            return fault(k, i, what, err);
+    return RV_OK;
+}
+
+static rv_status settle(const rv_kfac *k, rv_error *err)
+{
+    const rv_status status = run_sides(k, settle_task, "a factor is not finite", err);
+    for (int i = 0; i < k->count; i++)
+        k->entries[i].rows = 0;
+    return status;
 }
 
 static rv_status run(rv_kfac *k, double lr, rv_error *err)
 {
     double sum = 0;
     if (due(k, k->p.factor_update_steps))
-        rv_pool_run(k->pool, k->count, settle_task, k);
-    if (due(k, k->p.inverse_update_steps)) {
-        rv_pool_run(k->pool, 2 * k->count, decompose_task, k);
-        for (int i = 0; i < k->count; i++)
-            if (!k->units[i].a.fine || !k->units[i].g.fine)
-                return fault(k, i, "a factor could not be decomposed", err);
-    }
+        RV_TRY(settle(k, err));
+    if (due(k, k->p.inverse_update_steps))
+        RV_TRY(run_sides(k, decompose_task, "a factor could not be decomposed", err));
     rv_pool_run(k->pool, k->count, precondition_task, k);
     for (int i = 0; i < k->count; i++) {
-        if (!k->units[i].finite)
+        if (!k->entries[i].finite)
             return fault(k, i, "a gradient, or what becomes of it, is not finite", err);
-        sum += lr * lr * k->units[i].product;
+        sum += lr * lr * k->entries[i].unit.product;
     }
-    k->clip = k->p.kl_clip > 0 && sum != 0 ? fmin(1, sqrt(k->p.kl_clip / fabs(sum))) : 1;
+    k->clip = rv_kfac_nu(k->p.kl_clip, sum);
     for (int i = 0; i < k->count; i++)
-        (k->dtype == RV_F32 ? rv_kfac_write_f32 : rv_kfac_write_f64)(k, i);
+        (k->dtype == RV_F32 ? rv_kfac_write_f32 : rv_kfac_write_f64)(&k->entries[i].unit, k->clip);
     k->steps++;
     return RV_OK;
 }
@@ -273,8 +299,8 @@ int rv_kfac_state(rv_kfac *k, rv_array *arrays, int capacity)
     int at = 0;
     put(arrays, capacity, &at, RV_F64, (rv_shape){0}, &k->steps, "steps", NULL);
     for (int i = 0; i < k->count; i++) {
-        put_side(k, &k->units[i].a, a_names, k->units[i].name, arrays, capacity, &at);
-        put_side(k, &k->units[i].g, g_names, k->units[i].name, arrays, capacity, &at);
+        put_side(k, &k->entries[i].unit.a, a_names, k->entries[i].name, arrays, capacity, &at);
+        put_side(k, &k->entries[i].unit.g, g_names, k->entries[i].name, arrays, capacity, &at);
     }
     return at;
 }

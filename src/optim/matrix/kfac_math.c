@@ -18,6 +18,11 @@ size_t rv_kfac_work(int n)
     return s * s + s + rv_basis_size(n);
 }
 
+double rv_kfac_nu(double bound, double sum)
+{
+    return bound > 0 && sum != 0 ? fmin(1, sqrt(bound / fabs(sum))) : 1;
+}
+
 #define RV_KERNEL_FILE "optim/matrix/kfac_math.c"
 #include "optim/kernel.h"
 
@@ -32,11 +37,9 @@ void RV_FN(rv_kfac_identity)(rv_kfac_side *side)
         a[i * side->n + i] = 1;
 }
 
-/* Lower triangle of sum <- sum + weight x'x, x [rows, width] with a column of ones where n > width. */
-static void RV_FN(add_product)(rv_kfac_side *side, const RV_REAL *x, int64_t rows, int width, double weight)
+/* Lower triangle of sum [n, n] <- sum + weight x'x, x [rows, width] with a column of ones where n > width. */
+static void RV_FN(add_product)(RV_REAL *sum, int n, const RV_REAL *x, int64_t rows, int width, double weight)
 {
-    const int n = side->n;
-    RV_REAL *sum = side->sum;
     RV_BLAS(syrk)(CblasRowMajor, CblasLower, CblasTrans, width, (int)rows, (RV_REAL)weight, x, width, 1, sum, n);
     if (n > width) {
         RV_REAL *last = sum + (int64_t)width * n;
@@ -48,45 +51,38 @@ static void RV_FN(add_product)(rv_kfac_side *side, const RV_REAL *x, int64_t row
 }
 
 /* False, and nothing is added: something is not finite. */
-bool RV_FN(rv_kfac_add)(rv_kfac_unit *unit, int64_t rows, double weight, const void *inputs, const void *gradients)
+bool RV_FN(rv_kfac_add)(rv_kfac_entry *entry, int64_t rows, double weight, const void *inputs, const void *gradients)
 {
+    const rv_kfac_unit *unit = &entry->unit;
     if (!RV_FN(rv_finite)(inputs, rows * unit->in) || !RV_FN(rv_finite)(gradients, rows * unit->out))
         return false;
-    RV_FN(add_product)(&unit->a, inputs, rows, unit->in, weight);
-    RV_FN(add_product)(&unit->g, gradients, rows, unit->out, weight);
-    unit->rows += (double)rows;
+    RV_FN(add_product)(entry->a_sum, unit->a.n, inputs, rows, unit->in, weight);
+    RV_FN(add_product)(entry->g_sum, unit->g.n, gradients, rows, unit->out, weight);
+    entry->rows += (double)rows;
     return true;
 }
 
-static void RV_FN(settle_side)(rv_kfac_side *side, double decay, double rows)
+bool RV_FN(rv_kfac_settle)(rv_kfac_side *side, double keep, double weight, const void *sum)
 {
-    const int64_t size = (int64_t)side->n * side->n;
-    RV_REAL *factor = side->factor, *sum = side->sum;
-    const RV_REAL keep = (RV_REAL)decay, weight = (RV_REAL)((1 - decay) / rows);
-    for (int64_t i = 0; i < size; i++)
-        factor[i] = keep * factor[i] + weight * sum[i];
-    memset(sum, 0, (size_t)size * sizeof *sum);
+    const RV_REAL old = (RV_REAL)keep, *from = sum;
+    RV_REAL *factor = side->factor;
+    for (int64_t i = 0; i < side->n; i++)
+        if (!RV_FN(rv_finite)(from + i * side->n, i + 1))
+            return false;
+    for (int64_t i = 0; i < side->n; i++)
+        for (int64_t k = i * side->n; k <= i * side->n + i; k++)
+            factor[k] = old * factor[k] + (RV_REAL)(weight * (double)from[k]);
+    return true;
 }
 
-/* Factors take in the sums. */
-void RV_FN(rv_kfac_settle)(const rv_kfac *k, rv_kfac_unit *unit)
-{
-    if (unit->rows > 0) {
-        RV_FN(settle_side)(&unit->a, k->p.factor_decay, unit->rows);
-        RV_FN(settle_side)(&unit->g, k->p.factor_decay, unit->rows);
-    }
-    unit->rows = 0;
-}
-
-/* Eigenvectors and values, or the inverse of the damped factor. */
-bool RV_FN(rv_kfac_decompose)(const rv_kfac *k, rv_kfac_side *side, double *work)
+bool RV_FN(rv_kfac_decompose)(rv_kfac_side *side, int method, double damping, double *work)
 {
     const int n = side->n;
     const size_t size = (size_t)n * (size_t)n;
     double *a = work, *values = a + size;
     RV_REAL *basis = side->basis, *eigenvalues = side->values;
     RV_FN(rv_widen_lower)(a, side->factor, n, 1);
-    if (k->p.method == RV_KFAC_EIGEN) {
+    if (method == RV_KFAC_EIGEN) {
         if (!rv_eigen(a, n, values, values + n))
             return false;
         for (int i = 0; i < n; i++)
@@ -96,7 +92,7 @@ bool RV_FN(rv_kfac_decompose)(const rv_kfac *k, rv_kfac_side *side, double *work
     }
     int info = 0;
     for (size_t i = 0; i < (size_t)n; i++)
-        a[i * (size_t)n + i] += k->p.damping;
+        a[i * (size_t)n + i] += damping;
     dpotrf_("U", &n, a, &n, &info, 1); /* the lower triangle by rows is the upper one by columns */
     if (info == 0)
         dpotri_("U", &n, a, &n, &info, 1);
@@ -116,54 +112,48 @@ static void RV_FN(both_sides)(const rv_kfac_unit *u, const RV_REAL *from, bool b
                   to, n);
 }
 
-/* [weight | bias] gradients of a layer side by side. */
-static void RV_FN(join)(const rv_kfac *k, int layer)
+/* [weight | bias] gradients side by side. */
+static void RV_FN(join)(const rv_kfac_unit *u)
 {
-    const rv_kfac_unit *u = &k->units[layer];
     RV_REAL *w = u->gradient;
     for (int64_t i = 0; i < u->out; i++) {
-        memcpy(w + i * u->a.n, (const RV_REAL *)k->weights[layer] + i * u->in, (size_t)u->in * sizeof *w);
+        memcpy(w + i * u->a.n, (const RV_REAL *)u->weight_from + i * u->in, (size_t)u->in * sizeof *w);
         if (u->bias)
-            w[i * u->a.n + u->in] = ((const RV_REAL *)k->biases[layer])[i];
+            w[i * u->a.n + u->in] = ((const RV_REAL *)u->bias_from)[i];
     }
 }
 
-/* P of a layer into its result, and <P, W>. */
-void RV_FN(rv_kfac_precondition)(const rv_kfac *k, int layer)
+bool RV_FN(rv_kfac_precondition)(rv_kfac_unit *u, int method, double damping)
 {
-    rv_kfac_unit *u = &k->units[layer];
     const int64_t n = u->a.n, size = u->out * n;
     RV_REAL *result = u->result;
-    RV_FN(join)(k, layer);
-    u->finite = RV_FN(rv_finite)(u->gradient, size);
-    if (!u->finite)
-        return;
+    RV_FN(join)(u);
+    if (!RV_FN(rv_finite)(u->gradient, size))
+        return false;
     RV_FN(both_sides)(u, u->gradient, false, u->spare, result);
-    if (k->p.method == RV_KFAC_EIGEN) {
-        const RV_REAL *da = u->a.values, *dg = u->g.values, damping = (RV_REAL)k->p.damping;
+    if (method == RV_KFAC_EIGEN) {
+        const RV_REAL *da = u->a.values, *dg = u->g.values, added = (RV_REAL)damping;
         for (int64_t i = 0; i < u->out; i++)
             for (int64_t j = 0; j < n; j++)
-                result[i * n + j] /= dg[i] * da[j] + damping;
+                result[i * n + j] /= dg[i] * da[j] + added;
         RV_FN(both_sides)(u, result, true, u->spare, result);
     }
     double lane[RV_SUM_LANES] = {0};
     RV_FN(rv_dot)(result, u->gradient, size, lane);
     u->product = RV_FN(rv_lanes)(lane);
-    u->finite = RV_FN(rv_finite)(result, size) && isfinite(u->product);
+    return RV_FN(rv_finite)(result, size) && isfinite(u->product);
 }
 
-/* nu P into the gradients. */
-void RV_FN(rv_kfac_write)(const rv_kfac *k, int layer)
+void RV_FN(rv_kfac_write)(const rv_kfac_unit *u, double nu)
 {
-    const rv_kfac_unit *u = &k->units[layer];
     const int64_t n = u->a.n;
-    const RV_REAL nu = (RV_REAL)k->clip, *result = u->result;
-    RV_REAL *weights = k->weights[layer], *biases = u->bias ? k->biases[layer] : NULL;
+    const RV_REAL scale = (RV_REAL)nu, *result = u->result;
+    RV_REAL *weights = u->weight_to, *biases = u->bias ? u->bias_to : NULL;
     for (int64_t i = 0; i < u->out; i++) {
         for (int64_t j = 0; j < u->in; j++)
-            weights[i * u->in + j] = nu * result[i * n + j];
+            weights[i * u->in + j] = scale * result[i * n + j];
         if (biases)
-            biases[i] = nu * result[i * n + u->in];
+            biases[i] = scale * result[i * n + u->in];
     }
 }
 
