@@ -1,44 +1,7 @@
 /* A step of any method allocates nothing, and neither do the queries: malloc is counted. */
-#include <stdatomic.h>
-
 #include "fixture.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define COUNTS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define COUNTS 0
-#endif
-#endif
-#ifndef COUNTS
-#define COUNTS 1
-#endif
-
-static atomic_long allocations;
-
-#if COUNTS
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *block, size_t size);
-
-void *malloc(size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __libc_calloc(count, size);
-}
-
-void *realloc(void *block, size_t size)
-{
-    atomic_fetch_add(&allocations, 1);
-    return __libc_realloc(block, size);
-}
-#endif
+#include "allocations.h"
 
 static void test_no_allocation(void **state)
 {
@@ -96,18 +59,6 @@ static void test_wrappers_no_allocation(void **state)
         fixture_release(&f);
     }
     rv_pool_free(pool);
-}
-
-/* The counter itself counts. */
-static void test_counter(void **state)
-{
-    (void)state;
-    if (!COUNTS)
-        skip();
-    const long before = atomic_load(&allocations);
-    void *volatile block = malloc(10);
-    free(block);
-    assert_int_equal(atomic_load(&allocations), before + 1);
 }
 
 int main(void)
