@@ -98,8 +98,10 @@ const char *rv_text_duration(double seconds, char *text, size_t size)
         snprintf(text, size, "%s%.1f s", sign, s);
     else if (s >= 0.9995e-3)
         snprintf(text, size, "%s%.0f ms", sign, s * 1e3);
-    else
+    else if (s > 0)
         snprintf(text, size, "%s%.0f us", sign, s * 1e6);
+    else
+        snprintf(text, size, "0 s");
     return text;
 }
 

@@ -9,37 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/crew.h"
 #include "graph/cut.h"
-#include "graph/plan.h"
-
-/* Part of the flat vector that no backward kernel writes: set to zero. */
-typedef struct gap {
-    int64_t start, count; /* elements */
-} gap;
-
-struct rv_runner {
-    const rv_plan *plan;
-    rv_arena arena; /* blocks of the plan, then the workers' own memory */
-    rv_call *calls; /* [call_count], of them the first forward_calls are forward */
-    int *step_of;   /* [call_count] in the program */
-    int forward_calls, call_count;
-    rv_crew *crew;  /* NULL: one worker runs alone */
-    int *pieces;    /* [call_count] that a crew divides the units into */
-    gap *gaps;
-    int gap_count;
-    const void *w;  /* of the last forward */
-    bool ran;       /* a forward whose backward has not run */
-    struct tap {
-        void *factors; /* NULL: none */
-        int64_t used, of;
-    } tap;          /* of rv_runner_tap */
-};
-
-static const rv_kernels *kernels_of(const rv_runner *runner, const rv_call *call)
-{
-    return call->node->op->kernels[runner->plan->options.backend];
-}
+#include "graph/runner.h"
 
 /* ---- addresses -------------------------------------------------------- */
 
@@ -125,7 +96,7 @@ static void find_gaps(rv_runner *runner)
             continue;
         const int64_t start = tensor ? tensor->offset : plan->layout.size;
         if (start > at)
-            runner->gaps[runner->gap_count++] = (gap){at, start - at};
+            runner->gaps[runner->gap_count++] = (rv_gap){at, start - at};
         at = tensor ? start + rv_shape_size(&tensor->shape) : start;
     }
 }
@@ -135,7 +106,7 @@ static void make_calls(rv_runner *runner, int s)
 {
     const rv_plan *plan = runner->plan;
     rv_call call = make_call(runner, &plan->program.steps[s]);
-    const rv_cut cut = rv_cut_asked(kernels_of(runner, &call), call.node, s >= plan->program.forward);
+    const rv_cut cut = rv_cut_asked(rv_runner_kernels(runner, &call), call.node, s >= plan->program.forward);
     for (int stage = 0; stage < cut.stages; stage++) {
         call.stage = stage;
         call.end = cut.units[stage];
@@ -243,68 +214,11 @@ const void *rv_runner_output(const rv_runner *runner, const char *name)
     return NULL;
 }
 
-static double element_at(const rv_plan *plan, const void *vector, int64_t i)
-{
-    return plan->element == sizeof(double) ? ((const double *)vector)[i] : (double)((const float *)vector)[i];
-}
-
-/* ---- the first value that is not finite ------------------------------- */
-
-static rv_status check_finite(const rv_plan *plan, const char *what, const char *name, const void *vector,
-                              const rv_shape *shape, rv_error *err)
-{
-    const int64_t n = rv_shape_size(shape);
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(element_at(plan, vector, i)))
-            return rv_fail(err, RV_E_NUMERIC, "%s '%s': expected finite values, found %g at element %lld", what, name,
-                           element_at(plan, vector, i), (long long)i);
-    return RV_OK;
-}
-
-/* A result that only exists in bf16: infinity and NaN have all bits of the exponent set. */
-static rv_status check_bf16(const rv_call *call, rv_error *err)
-{
-    const int64_t n = rv_shape_size(&call->node->shape);
-    for (int64_t i = 0; i < n; i++)
-        if ((call->out_bf16[i] & 0x7f80) == 0x7f80)
-            return rv_fail(err, RV_E_NUMERIC, "%s '%s': expected finite values, found %s at element %lld",
-                           call->node->op->name, call->node->name, call->out_bf16[i] & 0x7f ? "nan" : "inf", (long long)i);
-    return RV_OK;
-}
-
-/* Looks at inputs, parameters and, running again since memory is reused, every result. */
-static rv_status name_not_finite(rv_runner *runner, rv_error *err)
-{
-    const rv_plan *plan = runner->plan;
-    const rv_graph *graph = plan->graph;
-    for (int i = 0; i < graph->input_list.count; i++) {
-        const rv_graph_value *value = rv_graph_at(graph, graph->inputs[i].value);
-        if (value->dtype == RV_F32)
-            RV_TRY(check_finite(plan, "input", graph->inputs[i].name, rv_runner_input(runner, i), &value->shape, err));
-    }
-    for (int i = 0; i < plan->layout.count; i++) {
-        const rv_tensor *tensor = &plan->layout.tensors[i];
-        RV_TRY(check_finite(plan, "parameter", tensor->name,
-                            (const char *)runner->w + (size_t)tensor->offset * plan->element, &tensor->shape, err));
-    }
-    for (int c = 0; c < runner->forward_calls; c++) {
-        const rv_call *call = &runner->calls[c];
-        RV_TRY(kernels_of(runner, call)->forward(call, err));
-        if (c + 1 < runner->forward_calls && call[1].node == call->node)
-            continue; /* a stage of several */
-        if (call->out)
-            RV_TRY(check_finite(plan, call->node->op->name, call->node->name, call->out, &call->node->shape, err));
-        else
-            RV_TRY(check_bf16(call, err));
-    }
-    return rv_fail(err, RV_E_NUMERIC, "loss: expected a finite value");
-}
-
 /* ---- running ---------------------------------------------------------- */
 
 static rv_status run_call(const rv_runner *runner, int c, const rv_call *call, rv_error *err)
 {
-    const rv_kernels *kernels = kernels_of(runner, call);
+    const rv_kernels *kernels = rv_runner_kernels(runner, call);
     return c < runner->forward_calls ? kernels->forward(call, err) : kernels->backward(call, err);
 }
 
@@ -355,11 +269,11 @@ rv_status rv_runner_forward(rv_runner *runner, const void *w, void *statistics, 
     if (plan->program.loss.where == RV_SPOT_NONE)
         return RV_OK;
     for (int i = 0; i < 2; i++)
-        loss[i] = element_at(plan, block_address(runner, plan->program.loss), i);
+        loss[i] = rv_plan_element_at(plan, block_address(runner, plan->program.loss), i);
     if (isfinite(loss[0]) && isfinite(loss[1]))
         return RV_OK;
     runner->ran = false;
-    return name_not_finite(runner, err);
+    return rv_runner_name_not_finite(runner, err);
 }
 
 void rv_runner_tap(rv_runner *runner, void *factors, int64_t used, int64_t of)
@@ -373,7 +287,7 @@ static rv_status tap(const rv_runner *runner, const rv_call *call, int step, rv_
     const int64_t offset = runner->plan->factors[runner->plan->program.steps[step].node];
     if (offset < 0)
         return RV_OK;
-    return kernels_of(runner, call)->factors(call, (char *)runner->tap.factors + (size_t)offset * runner->plan->element,
+    return rv_runner_kernels(runner, call)->factors(call, (char *)runner->tap.factors + (size_t)offset * runner->plan->element,
                                              runner->tap.used, runner->tap.of, err);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "matrix_help.h"
 #include "tensor/kernels/cpu/dense.h"
 #include "tensor/kernels/cpu/gemm.h"
 #include "tensor/kernels/cpu/linear.h"
@@ -19,15 +20,6 @@
 enum { SHAPES = 9, GUARD = 7 };
 static const int64_t shapes[SHAPES][3] = {{0, 3, 2}, {3, 0, 2}, {3, 2, 0},  {1, 1, 1},   {13, 33, 7},
                                           {5, 5, 32}, {24, 64, 17}, {67, 49, 130}, {70, 65, 71}};
-
-static float *filled(int64_t n, uint64_t stream)
-{
-    float *x = malloc((size_t)(n + 1) * sizeof *x);
-    assert_non_null(x);
-    for (int64_t i = 0; i < n; i++)
-        x[i] = (float)rv_random_normal((rv_random){stream, RV_RANDOM_DATA, 0}, (uint64_t)i);
-    return x;
-}
 
 static double element(const float *x, int64_t ld, bool transposed, int64_t i, int64_t j)
 {

@@ -10,16 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "matrix_help.h"
 #include "tensor/kernels/cpu/team.h"
-
-static float *filled(int64_t n, uint64_t stream)
-{
-    float *x = malloc((size_t)(n + 1) * sizeof *x);
-    assert_non_null(x);
-    for (int64_t i = 0; i < n; i++)
-        x[i] = (float)rv_random_normal((rv_random){stream, RV_RANDOM_DATA, 0}, (uint64_t)i);
-    return x;
-}
 
 static rv_team team_of(rv_pool *pool)
 {
