@@ -57,17 +57,15 @@ static bool is_layer(const search *s, int weight)
     return weight >= 0 && s->owner[weight] == weight && (s->bias[weight] < 0 || s->owner[s->bias[weight]] == weight);
 }
 
-static void add_layer(search *s, int node, int weight)
+static void add_layer(search *s, int weight)
 {
     rv_plan *plan = s->plan;
     rv_layout *layout = &plan->layout;
-    const rv_node *n = &plan->program.nodes[node];
     const int64_t out = layout->tensors[weight].shape.dim[0];
     s->layer[weight] = layout->layer_count;
-    layout->layers[layout->layer_count++] = (rv_linear_layer){
-        .weight = weight, .bias = s->bias[weight], .out = out,
-        .in = rv_shape_size(&layout->tensors[weight].shape) / out,
-        .positions = n->op->positions ? n->op->positions(n) : 1};
+    layout->layers[layout->layer_count++] =
+        (rv_linear_layer){.weight = weight, .bias = s->bias[weight], .out = out,
+                          .in = rv_shape_size(&layout->tensors[weight].shape) / out, .positions = 1};
 }
 
 static void find(search *s)
@@ -85,7 +83,7 @@ static void find(search *s)
         if (!is_layer(s, weight))
             continue;
         if (s->layer[weight] < 0)
-            add_layer(s, i, weight);
+            add_layer(s, weight);
         plan->factors[i] = 0;
         for (int l = 0; l < s->layer[weight]; l++)
             plan->factors[i] += rv_layer_factors(&plan->layout.layers[l]);

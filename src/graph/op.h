@@ -73,7 +73,6 @@ typedef struct rv_op {
     rv_status (*infer)(rv_node *node, rv_error *err);
     rv_cost (*cost)(const rv_node *node);
     int64_t (*buffer)(const rv_node *node); /* elements of running statistics; NULL: 0 */
-    int64_t (*positions)(const rv_node *node); /* of a layer: rv_linear_layer's; NULL: 1 */
     const rv_kernels *kernels[RV_BACKEND_COUNT];
 } rv_op;
 
